@@ -1,0 +1,1 @@
+//! Knows participants, persons, their certificates and what two persons must agree on.

@@ -1,0 +1,1 @@
+//! Builds each part once from configuration and runs a role.

@@ -1,0 +1,1 @@
+//! Writes one audit leaf per change in the caller's transaction.

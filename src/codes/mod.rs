@@ -1,0 +1,1 @@
+//! Holds the code lists of the national dictionary with their effective dates.

@@ -1,0 +1,1 @@
+//! Shows operators what is sent, stuck and why.

@@ -1,0 +1,1 @@
+//! Receives, limits, stores and decodes documents.

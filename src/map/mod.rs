@@ -1,0 +1,1 @@
+//! Turns a valid transcript into national records, driven by tables.

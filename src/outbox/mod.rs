@@ -1,0 +1,1 @@
+//! Keeps sealed records until each destination has them.

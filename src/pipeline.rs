@@ -1,0 +1,1 @@
+//! Shows the two journeys of a transcript on one screen.

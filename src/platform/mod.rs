@@ -1,0 +1,6 @@
+//! Gives the clock, configuration, database, texts, problems and transport; knows no transcript.
+
+pub mod clock;
+pub mod config;
+pub mod texts;
+pub mod problem;

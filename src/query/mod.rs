@@ -1,0 +1,1 @@
+//! Answers agencies that ask about one pupil.

@@ -1,0 +1,1 @@
+//! Verifies and stores what a destination returned.

@@ -1,0 +1,1 @@
+//! Keeps accepted transcripts, their versions and the directory of codes.

@@ -1,0 +1,1 @@
+//! Verifies and makes XML and JSON signatures; knows no transcript.

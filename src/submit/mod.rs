@@ -1,0 +1,1 @@
+//! Makes one attempt at a destination and says what its answer means.

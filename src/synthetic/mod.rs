@@ -1,0 +1,1 @@
+//! Makes made-up but realistic transcripts, schools and certificates.

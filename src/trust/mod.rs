@@ -1,0 +1,1 @@
+//! Decides which signers' certificates to believe.

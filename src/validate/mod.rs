@@ -1,0 +1,1 @@
+//! Names every rule of the circular in force that a transcript breaks.

@@ -1,0 +1,1 @@
+//! Keeps record bodies encrypted and pupils behind a keyed reference.
