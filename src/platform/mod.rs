@@ -4,3 +4,5 @@ pub mod clock;
 pub mod config;
 pub mod texts;
 pub mod problem;
+pub mod database;
+pub mod private_postgres;
