@@ -12,6 +12,7 @@ use super::table::{
 };
 use crate::codes::plain;
 use crate::platform::config::{ConfigError, Tables};
+use crate::platform::texts;
 use crate::transcript::{Circular, Field, Level, Place, SchoolYear, Severity, Violation};
 
 /// The block `[validate]` of the configuration.
@@ -93,6 +94,8 @@ pub struct Rules {
     circulars: HashMap<String, Circular>,
     terms: HashMap<Circular, CircularTerms>,
     award_prefixes: Vec<String>,
+    pub(super) permitted_levels: String,
+    pub(super) permitted_circulars: String,
     pub(super) limits: Limits,
 }
 
@@ -146,6 +149,8 @@ impl Rules {
                 .iter()
                 .map(|text| plain(text))
                 .collect(),
+            permitted_levels: first_texts(table.level.iter().map(|row| &row.texts)),
+            permitted_circulars: first_texts(table.circular.iter().map(|row| &row.texts)),
             limits: table.limits,
         };
         for row in table.level {
@@ -202,7 +207,10 @@ impl Rules {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         if let Place::General(field) | Place::Entry(_, _, field) = &place {
+            let label = texts::both(&format!("validate.field.{}", field.name()), &[]);
             owned.push(("field".to_owned(), field.name().to_owned()));
+            owned.push(("label_vi".to_owned(), label.vi));
+            owned.push(("label_en".to_owned(), label.en));
         }
         Some(Violation {
             rule: name.to_owned(),
@@ -268,6 +276,14 @@ impl Rules {
             .iter()
             .map(|(name, entry)| (name.as_str(), entry.source.as_str()))
     }
+}
+
+// The first spelling of each row, for messages.
+fn first_texts<'a>(rows: impl Iterator<Item = &'a Vec<String>>) -> String {
+    let firsts: Vec<&str> = rows
+        .filter_map(|texts| texts.first().map(String::as_str))
+        .collect();
+    firsts.join(", ")
 }
 
 // "27/2020" of "thông tư số 27/2020/tt-bgdđt".

@@ -14,12 +14,16 @@ pub(super) fn run(transcript: Transcript) -> Checked {
     check(&RULES, &CODES, transcript, &context())
 }
 
+/// Return the ids of the rules `transcript` breaks; every message has its places filled.
 pub(super) fn broken(transcript: Transcript) -> BTreeSet<String> {
-    run(transcript)
-        .violations()
-        .iter()
-        .map(|violation| violation.rule.clone())
-        .collect()
+    let checked = run(transcript);
+    for violation in checked.violations() {
+        let message = violation.message();
+        let unfilled = message.vi.contains('{') || message.en.contains('{');
+        assert!(!unfilled, "{}: {message:?}", violation.rule);
+    }
+    let rules = checked.violations().iter();
+    rules.map(|violation| violation.rule.clone()).collect()
 }
 
 #[test]
@@ -39,6 +43,10 @@ fn every_rule_has_a_text_in_both_languages_and_a_legal_source() {
     for (name, source) in RULES.names() {
         assert!(texts::has(&format!("rule.{name}")), "{name} has no text");
         assert!(!source.is_empty(), "{name} has no source");
+    }
+    for field in Field::ALL {
+        let key = format!("validate.field.{}", field.name());
+        assert!(texts::has(&key), "{key}");
     }
     for rule in Rule::ALL {
         assert!(RULES.severity(rule.name()).is_some(), "{}", rule.name());
@@ -187,7 +195,7 @@ fn a_pupil_without_number_is_held_and_the_text_names_what_is_missing() {
         panic!("not held");
     };
     assert_eq!(identity, None);
-    assert!(violations[0].message().vi.contains("personal_number"));
+    assert!(violations[0].message().vi.contains("Số định danh"));
     set(
         &mut transcript,
         &[
