@@ -261,6 +261,21 @@ pub enum Event {
     Released,
 }
 
+impl Event {
+    /// Return the class kept with the attempt it ends.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Answered(outcome) => outcome.class(),
+            Self::Queried(outcome) => outcome.class(),
+            Self::Evidence { .. }
+            | Self::Frozen
+            | Self::Leased { .. }
+            | Self::LeaseExpired
+            | Self::Released => Outcome::Unknown.class(),
+        }
+    }
+}
+
 /// What must be done together with the change of state, in the same transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
