@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 
 use actix_web::{App, HttpResponse, get};
-use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use utoipa_actix_web::AppExt;
 
 use super::*;
 use crate::access::http::{AgencyClient, Officer, ProvinceClient};
-use crate::platform::http::{ClientSettings, HttpClient, read_capped};
+use crate::platform::http::{ClientSettings, HttpClient, Method, Response, read_capped};
 use crate::platform::listener::{AllowedMethods, Entry, Kind, ListenerSettings};
 use crate::platform::shutdown::{Shutdown, ShutdownTrigger};
 use crate::platform::telemetry::Metrics;
