@@ -2,11 +2,13 @@
 
 mod chance;
 mod comment;
+mod fault;
 mod name;
 mod person;
 mod place;
 mod primary;
 mod record;
+mod run;
 mod school;
 mod secondary;
 mod words;
@@ -18,6 +20,7 @@ use crate::transcript::{Level, SchoolYear};
 use place::Place;
 use words::Words;
 
+pub use fault::{Fate, FaultKind};
 pub use person::Adult;
 
 /// Say why made-up transcripts could not be made.
@@ -51,6 +54,8 @@ pub struct Options {
     pub seed: u64,
     /// Share of records with a mistake, 0 to 1.
     pub fault_rate: f64,
+    /// Kinds of mistakes to plant; empty means every kind.
+    pub fault_kinds: Vec<FaultKind>,
 }
 
 /// What every made-up person of a run has in common.

@@ -184,10 +184,12 @@ mod tests {
         for (code, group) in &words.names.group {
             assert!(!group.families.is_empty(), "{code}");
             if group.own > 0 {
-                let lists = [&group.middle_male, &group.given_male];
-                let lists = lists
-                    .iter()
-                    .chain(&[&group.middle_female, &group.given_female]);
+                let lists = [
+                    &group.middle_male,
+                    &group.given_male,
+                    &group.middle_female,
+                    &group.given_female,
+                ];
                 assert!(lists.into_iter().all(|list| !list.is_empty()), "{code}");
             }
         }
