@@ -62,27 +62,21 @@ pub(super) fn compose(
         Band::Fair => sentences.of(Band::Good),
         Band::Weak => sentences.of(Band::Fair),
     };
-    let last = i32::try_from(list.len()).unwrap_or(1) - 1;
-    let start = usize::try_from(chance.between(0, last)).unwrap_or(0);
-    // A step that is odd and small visits the sentences in many orders.
-    let step = [1, 3, 5][usize::try_from(chance.between(0, 2)).unwrap_or(0)];
+    let mut left: Vec<&String> = list.iter().collect();
     let mut text = String::with_capacity(wanted * 2);
-    let mut used: u32 = 0;
     let mut length = 0;
-    for turn in 0..list.len() {
-        let at = (start + turn * step) % list.len().max(1);
-        if used & (1 << (at % 32)) != 0 {
-            continue;
-        }
-        used |= 1 << (at % 32);
-        let size = list[at].chars().count() + 12;
+    while !left.is_empty() {
+        let last = i32::try_from(left.len()).unwrap_or(1) - 1;
+        let at = usize::try_from(chance.between(0, last)).unwrap_or(0);
+        let sentence = left.swap_remove(at);
+        let size = sentence.chars().count() + 12;
         if !text.is_empty() && (length >= wanted || length + size > most) {
             break;
         }
         if !text.is_empty() {
             text.push(' ');
         }
-        push_filled(&mut text, &list[at], filling);
+        push_filled(&mut text, sentence, filling);
         length += size;
     }
     if length < wanted && length + 140 < most && chance.percent(50) {
