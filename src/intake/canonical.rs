@@ -1,0 +1,1 @@
+//! Reads the NDJSON line `{record, signatures}`, strictly.

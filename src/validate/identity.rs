@@ -55,46 +55,49 @@ fn grade(text: &str) -> Option<u8> {
     (1..=12).contains(&grade).then_some(grade)
 }
 
-type Broken = (Rule, Field, &'static [(&'static str, &'static str)]);
-
-const LEVELS: &[(&str, &str)] = &[("permitted", "02 (tieu_hoc), 03 (thcs), 04 (thpt)")];
-const CIRCULARS: &[(&str, &str)] = &[("permitted", "27/2020, 22/2021, 43/2021, 58/2011, 22/2016")];
+type Broken = (Rule, Field, String);
 
 // What is present and cannot be read; what is absent is named by the required fields.
-fn unreadable(parts: &Parts, transcript: &Transcript) -> Vec<Broken> {
-    let grades: &'static [(&str, &str)] = match parts.level {
-        Some(Level::Primary) => &[("permitted", "1-5")],
-        Some(Level::LowerSecondary) => &[("permitted", "6-9")],
-        Some(Level::UpperSecondary) => &[("permitted", "10-12")],
-        None => &[("permitted", "1-12")],
-    };
-    let candidates: [(bool, Broken); 6] = [
-        (parts.code.is_none(), (Rule::Cv2088Code, Field::Code, &[])),
+fn unreadable(rules: &Rules, parts: &Parts, transcript: &Transcript) -> Vec<Broken> {
+    let grades = parts.level.map_or(1..=12, Level::grades);
+    let grades = format!("{}-{}", grades.start(), grades.end());
+    let absent = [
+        (parts.code.is_none(), Rule::Cv2088Code, Field::Code, ""),
         (
             parts.school_year.is_none(),
-            (Rule::Cv2088SchoolYear, Field::SchoolYear, &[]),
+            Rule::Cv2088SchoolYear,
+            Field::SchoolYear,
+            "",
         ),
         (
             parts.level.is_none(),
-            (Rule::Cv2088Level, Field::Level, LEVELS),
+            Rule::Cv2088Level,
+            Field::Level,
+            &rules.permitted_levels,
         ),
         (
             parts.circular.is_none(),
-            (Rule::Cv2088Circular, Field::Circular, CIRCULARS),
+            Rule::Cv2088Circular,
+            Field::Circular,
+            &rules.permitted_circulars,
         ),
         (
             parts.grade.is_none(),
-            (Rule::Cv2088Grade, Field::Grade, grades),
+            Rule::Cv2088Grade,
+            Field::Grade,
+            &grades,
         ),
         (
             parts.personal_number.is_none(),
-            (Rule::Cv2088PersonalNumber, Field::PersonalNumber, &[]),
+            Rule::Cv2088PersonalNumber,
+            Field::PersonalNumber,
+            "",
         ),
     ];
-    candidates
+    absent
         .into_iter()
-        .filter(|(missing, (_, field, _))| *missing && transcript.value(*field).is_some())
-        .map(|(_, broken)| broken)
+        .filter(|(missing, _, field, _)| *missing && transcript.value(*field).is_some())
+        .map(|(_, rule, field, permitted)| (rule, field, permitted.to_owned()))
         .collect()
 }
 
@@ -124,12 +127,13 @@ pub fn parse_identity(rules: &Rules, transcript: &Transcript) -> Result<Identity
         Field::PersonalNumber => (Rule::Cv2088PersonalNumberMissing, field),
         _ => (Rule::Cv2088Required, field),
     });
-    let wrong = unreadable(&parts, transcript);
+    let wrong = unreadable(rules, &parts, transcript);
     let violations = absent
-        .map(|(rule, field)| (rule, field, &[][..]))
+        .map(|(rule, field)| (rule, field, String::new()))
         .chain(wrong)
-        .filter_map(|(rule, field, args)| {
-            rules.violation(rule.name(), &scope, Place::General(field), args)
+        .filter_map(|(rule, field, permitted)| {
+            let args = [("permitted", permitted.as_str())];
+            rules.violation(rule.name(), &scope, Place::General(field), &args)
         })
         .collect();
     Err(violations)
@@ -137,8 +141,8 @@ pub fn parse_identity(rules: &Rules, transcript: &Transcript) -> Result<Identity
 
 /// Check the parts of the identity and whether the circular is in force.
 pub(super) fn check(record: &mut Record<'_>) {
-    for (rule, field, args) in unreadable(&record.parts, record.transcript) {
-        record.broken_at(rule, field, args);
+    for (rule, field, permitted) in unreadable(record.rules, &record.parts, record.transcript) {
+        record.broken_at(rule, field, &[("permitted", &permitted)]);
     }
     if record.value(Field::PersonalNumber).is_none() {
         let rule = if record.foreign {

@@ -15,6 +15,11 @@ mod rule;
 mod rules;
 mod secondary;
 mod subjects;
+mod table;
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod mutations;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]

@@ -6,11 +6,14 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::rule::Rule;
+use super::table::{
+    self, CircularRow, Limits, RequiredRow, Table, YearsRow, circular, circulars, day, level,
+    levels, wrong,
+};
 use crate::codes::plain;
 use crate::platform::config::{ConfigError, Tables};
+use crate::platform::texts;
 use crate::transcript::{Circular, Field, Level, Place, SchoolYear, Severity, Violation};
-
-const TABLE: &str = "rules.toml";
 
 /// The block `[validate]` of the configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -32,95 +35,6 @@ pub struct Scope {
     pub grade: Option<u8>,
     /// Day of issue, else a day of the school year.
     pub day: Option<Date>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    limits: Limits,
-    awards: Awards,
-    level: Vec<LevelRow>,
-    circular: Vec<CircularRow>,
-    required: Vec<RequiredRow>,
-    rule: BTreeMap<String, RuleRow>,
-}
-
-/// Numbers the circulars name.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Limits {
-    pub(super) absences_max: u32,
-    pub(super) chosen_subjects: usize,
-    pub(super) test_excellent: u8,
-    pub(super) test_good: u8,
-    pub(super) test_passed: u8,
-    pub(super) award_subjects: usize,
-    pub(super) award_mark: u8,
-    pub(super) retest_below: u8,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Awards {
-    prefixes: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LevelRow {
-    slug: String,
-    texts: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CircularRow {
-    name: String,
-    texts: Vec<String>,
-    #[serde(default)]
-    scored_min: usize,
-    source: Option<String>,
-    years: Vec<YearsRow>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct YearsRow {
-    grades: Vec<u8>,
-    from: i16,
-    to: Option<i16>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequiredRow {
-    rule: String,
-    fields: Vec<String>,
-    #[serde(default)]
-    levels: Vec<String>,
-    #[serde(default)]
-    circulars: Vec<String>,
-    #[serde(default)]
-    grades: Vec<u8>,
-    from: Option<toml::value::Datetime>,
-    until: Option<toml::value::Datetime>,
-    #[serde(default)]
-    assessed_only: bool,
-    #[serde(default)]
-    domestic_only: bool,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleRow {
-    severity: Severity,
-    source: String,
-    #[serde(default)]
-    levels: Vec<String>,
-    #[serde(default)]
-    circulars: Vec<String>,
-    from: Option<toml::value::Datetime>,
-    to: Option<toml::value::Datetime>,
 }
 
 /// For which records a row of the table holds; empty means all.
@@ -180,13 +94,15 @@ pub struct Rules {
     circulars: HashMap<String, Circular>,
     terms: HashMap<Circular, CircularTerms>,
     award_prefixes: Vec<String>,
+    pub(super) permitted_levels: String,
+    pub(super) permitted_circulars: String,
     pub(super) limits: Limits,
 }
 
 impl Rules {
     /// Read `rules.toml` and lay the settings over it; an unknown rule, field or circular is refused by name.
     pub fn load(tables: &Tables, settings: &Settings) -> Result<Self, ConfigError> {
-        let table: Table = tables.parse(TABLE)?;
+        let table: Table = tables.parse(table::NAME)?;
         let mut entries = HashMap::new();
         for (name, row) in table.rule {
             let reach = Reach {
@@ -233,6 +149,8 @@ impl Rules {
                 .iter()
                 .map(|text| plain(text))
                 .collect(),
+            permitted_levels: first_texts(table.level.iter().map(|row| &row.texts)),
+            permitted_circulars: first_texts(table.circular.iter().map(|row| &row.texts)),
             limits: table.limits,
         };
         for row in table.level {
@@ -289,7 +207,10 @@ impl Rules {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         if let Place::General(field) | Place::Entry(_, _, field) = &place {
+            let label = texts::both(&format!("validate.field.{}", field.name()), &[]);
             owned.push(("field".to_owned(), field.name().to_owned()));
+            owned.push(("label_vi".to_owned(), label.vi));
+            owned.push(("label_en".to_owned(), label.en));
         }
         Some(Violation {
             rule: name.to_owned(),
@@ -332,8 +253,10 @@ impl Rules {
 
     pub(super) fn required<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Required> {
         self.required.iter().filter(|row| {
-            // Without a level only what every record must have is asked for.
-            (scope.level.is_some() || row.reach.levels.is_empty()) && row.reach.holds(scope)
+            // Without a level (or grade) only what is required of every level (or grade) is asked for.
+            (scope.level.is_some() || row.reach.levels.is_empty())
+                && (scope.grade.is_some() || row.reach.grades.is_empty())
+                && row.reach.holds(scope)
         })
     }
 
@@ -355,6 +278,14 @@ impl Rules {
     }
 }
 
+// The first spelling of each row, for messages.
+fn first_texts<'a>(rows: impl Iterator<Item = &'a Vec<String>>) -> String {
+    let firsts: Vec<&str> = rows
+        .filter_map(|texts| texts.first().map(String::as_str))
+        .collect();
+    firsts.join(", ")
+}
+
 // "27/2020" of "thông tư số 27/2020/tt-bgdđt".
 fn number_and_year(text: &str) -> Option<&str> {
     let slash = text.find('/')?;
@@ -367,38 +298,6 @@ fn number_and_year(text: &str) -> Option<&str> {
     let digits_after = after.bytes().take_while(u8::is_ascii_digit).count();
     (digits_before > 0 && digits_after == 4)
         .then(|| &text[slash - digits_before..slash + 1 + digits_after])
-}
-
-fn wrong(key: &str, message: &str) -> ConfigError {
-    ConfigError::Value {
-        place: TABLE.to_owned(),
-        key: key.to_owned(),
-        message: message.to_owned(),
-    }
-}
-
-fn level(slug: &str, key: &str) -> Result<Level, ConfigError> {
-    Level::from_slug(slug).ok_or_else(|| wrong(key, "a level is tieu_hoc, thcs or thpt"))
-}
-
-fn circular(name: &str, key: &str) -> Result<Circular, ConfigError> {
-    Circular::from_name(name)
-        .ok_or_else(|| wrong(key, "a circular is TT27, TT22, TT43, TT58 or TT22-2016"))
-}
-
-fn levels(slugs: &[String], key: &str) -> Result<Vec<Level>, ConfigError> {
-    slugs.iter().map(|slug| level(slug, key)).collect()
-}
-
-fn circulars(names: &[String], key: &str) -> Result<Vec<Circular>, ConfigError> {
-    names.iter().map(|name| circular(name, key)).collect()
-}
-
-fn day(value: Option<toml::value::Datetime>, key: &str) -> Result<Option<Date>, ConfigError> {
-    value
-        .map(|value| value.to_string().parse())
-        .transpose()
-        .map_err(|_| wrong(key, "a day is written YYYY-MM-DD"))
 }
 
 fn required(row: &RequiredRow) -> Result<Required, ConfigError> {

@@ -1,8 +1,6 @@
 //! Checks a secondary transcript by TT 22/2021 or TT 43/2021: marks, averages, results, promotion, award.
 
-use super::averages::{
-    Results, Standing, StudyResult, Tenths, conduct_of_year, study_result, year_average,
-};
+use super::averages::{Results, Standing, Tenths, conduct_of_year, study_result, year_average};
 use super::mark::Mark;
 use super::primary::titles;
 use super::record::Record;
@@ -169,45 +167,63 @@ fn check_results(record: &mut Record<'_>, rows: &[Row], complete: bool, needed: 
         conduct_retrained: stated(record, Field::ConductRetrained),
     };
     if complete && record.assessed {
-        let retested = rows.iter().any(|row| row.retest.is_some());
-        let checks: [(Field, Option<Standing>, Vec<fn(&Row) -> Option<Mark>>); 4] = [
-            (Field::StudyTerm1, term1, vec![|row| row.term1]),
-            (Field::StudyTerm2, term2, vec![|row| row.term2]),
-            (
-                Field::StudyYear,
-                all.study_year,
-                vec![|row| row.year, |row| {
-                    computed_year(row.term1?, row.term2?).or(row.year)
-                }],
-            ),
-            (
-                Field::StudyRetested,
-                all.study_retested.filter(|_| retested),
-                vec![|row| row.retest.or(row.year)],
-            ),
+        let study = [
+            (Field::StudyTerm1, term1),
+            (Field::StudyTerm2, term2),
+            (Field::StudyYear, all.study_year),
+            (Field::StudyRetested, all.study_retested),
         ];
-        for (field, claimed, readings) in checks {
-            let possible: Vec<StudyResult> = readings
-                .into_iter()
-                .filter_map(|mark| results(rows, needed, mark))
-                .map(|results| study_result(&results))
-                .collect();
-            let fits = |claimed| {
-                possible
-                    .iter()
-                    .any(|one| one.strict == claimed || one.generous == claimed)
-            };
-            if claimed.is_some_and(|claimed| !possible.is_empty() && !fits(claimed)) {
-                record.broken_at(Rule::Tt22StudyResult, field, &[]);
-            }
+        for (field, claimed) in study {
+            check_study(record, rows, needed, (field, claimed));
         }
     }
     check_conduct(record, conduct1, conduct2, &all);
     all
 }
 
+/// Which mark of a subject a study result rests on.
+type Reading = fn(&Row) -> Option<Mark>;
+
+fn readings(field: Field) -> &'static [Reading] {
+    match field {
+        Field::StudyTerm1 => &[|row| row.term1],
+        Field::StudyTerm2 => &[|row| row.term2],
+        // Where a re-test was written over the year, the result may rest on either.
+        Field::StudyYear => &[
+            |row| row.year,
+            |row| computed_year(row.term1?, row.term2?).or(row.year),
+        ],
+        _ => &[|row| row.retest.or(row.year)],
+    }
+}
+
+fn check_study(
+    record: &mut Record<'_>,
+    rows: &[Row],
+    needed: usize,
+    (field, claimed): (Field, Option<Standing>),
+) {
+    let Some(claimed) = claimed else {
+        return;
+    };
+    if field == Field::StudyRetested && rows.iter().all(|row| row.retest.is_none()) {
+        return;
+    }
+    let mut possible = readings(field)
+        .iter()
+        .filter_map(|reading| results(rows, needed, *reading))
+        .map(|results| study_result(&results))
+        .peekable();
+    // Nothing to compare with where marks are missing; TT22.mark-missing names them.
+    if possible.peek().is_some()
+        && !possible.any(|one| one.strict == claimed || one.generous == claimed)
+    {
+        record.broken_at(Rule::Tt22StudyResult, field, &[]);
+    }
+}
+
 // None where a mark is missing or there are too few marks to judge by the table.
-fn results(rows: &[Row], needed: usize, mark: fn(&Row) -> Option<Mark>) -> Option<Results> {
+fn results(rows: &[Row], needed: usize, mark: Reading) -> Option<Results> {
     let mut results = Results {
         scored_min: needed,
         ..Results::default()
