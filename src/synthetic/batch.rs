@@ -208,7 +208,7 @@ impl BatchWriter<'_> {
         };
         let mut previous = 0..0;
         for position in first..end {
-            let fault = self.fault(position, &previous);
+            let fault = self.fault(position, &previous, format);
             let start = portion.bytes.len();
             if fault == Some(FaultKind::RecordRepeated) {
                 portion.bytes.extend_from_within(previous.clone());
@@ -218,15 +218,17 @@ impl BatchWriter<'_> {
             }
             previous = start..portion.bytes.len();
             if let Some(kind) = fault {
-                portion.faults.push(self.planted(kind, position - range.start, format));
+                portion
+                    .faults
+                    .push(self.planted(kind, position - range.start, format));
             }
         }
         Ok(portion)
     }
 
     // A batch that begins in the middle of a class has no record to repeat at first.
-    fn fault(&self, position: u64, previous: &Range<usize>) -> Option<FaultKind> {
-        match self.run.fault(position)? {
+    fn fault(&self, position: u64, previous: &Range<usize>, format: Format) -> Option<FaultKind> {
+        match self.run.fault(position, format)? {
             FaultKind::RecordRepeated if previous.is_empty() => {
                 Some(FaultKind::PersonalNumberMissing)
             }
@@ -307,7 +309,12 @@ impl RecordWriter<'_> {
         let id = format!("hb{position}");
         let data_id = format!("{id}-data");
         let mut data = Vec::with_capacity(8 * 1024);
-        ministry::encode(&made.transcript, &self.batch.forms.ministry, &data_id, &mut data)?;
+        ministry::encode(
+            &made.transcript,
+            &self.batch.forms.ministry,
+            &data_id,
+            &mut data,
+        )?;
         if fault == Some(FaultKind::TagUnknown) {
             fault::insert_tag(&mut data);
         }
@@ -328,7 +335,15 @@ impl RecordWriter<'_> {
         let profile = &self.batch.forms.signatures;
         sign_record(profile, &id, &data, &data_id, &signers, out)?;
         if fault == Some(FaultKind::GradeForged) {
-            fault::forge(out, start);
+            let mut forged = Vec::with_capacity(data.len());
+            let transcript = fault::forged(&made.transcript);
+            ministry::encode(
+                &transcript,
+                &self.batch.forms.ministry,
+                &data_id,
+                &mut forged,
+            )?;
+            replace(out, start, &data, forged);
         }
         Ok(())
     }
@@ -343,7 +358,7 @@ impl RecordWriter<'_> {
         if fault == Some(FaultKind::TagUnknown) {
             fault::insert_member(&mut payload);
         }
-        let start = out.len() + b"{\"record\":".len();
+        let start = out.len();
         out.extend_from_slice(b"{\"record\":");
         out.extend_from_slice(&payload);
         out.extend_from_slice(b",\"signatures\":{");
@@ -354,7 +369,8 @@ impl RecordWriter<'_> {
         }
         out.extend_from_slice(b"}}\n");
         if fault == Some(FaultKind::GradeForged) {
-            fault::forge(out, start);
+            let forged = jws::canonical_json(&fault::forged(&made.transcript))?;
+            replace(out, start, &payload, forged);
         }
         Ok(())
     }
@@ -373,17 +389,22 @@ impl RecordWriter<'_> {
                 value(Field::HomeroomNumber)
             };
             let signer = if differs {
-                &signers.homeroom_with_number
+                signers.homeroom_with_number()
             } else {
-                &signers.homeroom
+                signers.homeroom()
             };
-            roles.push(Role::new("GVCN", number, signer, moment(made.issued_on, begin)));
+            roles.push(Role::new(
+                "GVCN",
+                number,
+                signer,
+                moment(made.issued_on, begin),
+            ));
         }
         let head = match fault {
             Some(FaultKind::PrincipalSignatureMissing) => None,
-            Some(FaultKind::AnchorUnknown) => Some(&signers.stranger),
-            Some(FaultKind::CertificateExpired) => Some(&signers.expired),
-            _ => Some(&signers.principal),
+            Some(FaultKind::AnchorUnknown) => Some(signers.stranger()),
+            Some(FaultKind::CertificateExpired) => Some(signers.expired()),
+            _ => Some(signers.principal()),
         };
         if let Some(head) = head {
             let number = value(Field::PrincipalNumber);
@@ -391,8 +412,18 @@ impl RecordWriter<'_> {
             roles.push(Role::new("CBQL", number, head, at));
         }
         let at = moment(made.issued_on, begin + 70);
-        roles.push(Role::new("KY_PHAT_HANH", None, &signers.school, at));
+        roles.push(Role::new("KY_PHAT_HANH", None, signers.school(), at));
         roles
+    }
+}
+
+// Puts `new` in the place of `old`, which stands somewhere after `start`.
+fn replace(out: &mut Vec<u8>, start: usize, old: &[u8], new: Vec<u8>) {
+    let found = out[start..]
+        .windows(old.len())
+        .position(|window| window == old);
+    if let Some(at) = found {
+        out.splice(start + at..start + at + old.len(), new);
     }
 }
 

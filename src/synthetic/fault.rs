@@ -4,6 +4,7 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Setting;
+use super::batch::Format;
 use super::chance::{Chance, Purpose};
 use crate::transcript::{Field, Fields, Level, Transcript};
 
@@ -225,11 +226,47 @@ fn spoil_average(transcript: &mut Transcript) {
     }
 }
 
+/// Return the transcript with a better mark in the first subject that has one.
+pub(super) fn forged(transcript: &Transcript) -> Transcript {
+    let mut forged = transcript.clone();
+    for field in [Field::SubjectTest, Field::SubjectTerm2] {
+        let row = forged.subjects.iter_mut().find(|row| {
+            row.value(field)
+                .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        if let Some(row) = row {
+            let better = match row.value(field) {
+                Some("10" | "10.0") => "9",
+                _ => "10",
+            };
+            row.set(field, better);
+            break;
+        }
+    }
+    forged
+}
+
+/// Insert an element that no table knows as the last of the data region.
+pub(super) fn insert_tag(data: &mut Vec<u8>) {
+    let end = data.windows(2).rposition(|pair| pair == b"</");
+    if let Some(end) = end {
+        let element = "<GHI_CHU_NOI_BO>Đã rà soát</GHI_CHU_NOI_BO>";
+        data.splice(end..end, element.bytes());
+    }
+}
+
+/// Insert a member that the schema does not know as the first of the record, where it sorts.
+pub(super) fn insert_member(record: &mut Vec<u8>) {
+    let member = "\"_ghi_chu_noi_bo\":\"Đã rà soát\",";
+    record.splice(1..1, member.bytes());
+}
+
 impl FaultKind {
     /// Return what becomes of the record in a gateway with default settings.
-    pub fn fate(self) -> Fate {
+    pub fn fate(self, format: Format) -> Fate {
         match self {
             Self::PersonalNumberMissing => Fate::Held,
+            Self::TagUnknown if format == Format::Ndjson => Fate::Rejected,
             Self::NameDecomposed | Self::TagUnknown => Fate::Accepted,
             Self::RecordRepeated => Fate::Duplicate,
             _ => Fate::Rejected,
@@ -237,8 +274,11 @@ impl FaultKind {
     }
 
     /// Return the rule that must name it, for a record of `level`; `None` where nothing is named.
-    pub fn rule(self, level: Level) -> Option<&'static str> {
+    ///
+    /// Faults of signatures stand as `signature.` or `trust.` and the reason code of that module.
+    pub fn rule(self, level: Level, format: Format) -> Option<&'static str> {
         let primary = level == Level::Primary;
+        let json = format == Format::Ndjson;
         let rule = match self {
             Self::PersonalNumberMissing => "CV2088.personal-number-missing",
             Self::YearResultWrong if primary => "TT27.year-result",
@@ -254,12 +294,14 @@ impl FaultKind {
             Self::GradeOutsideLevel => "CV2088.grade",
             Self::CommentMissing if primary => "CV2088.required",
             Self::CommentMissing => "TTDLQG.required",
+            Self::TagUnknown if json => "intake.unknown-member",
             Self::TagUnknown => "CV2088.unknown-tag",
-            Self::GradeForged => "data-digest",
-            Self::PrincipalSignatureMissing => "signer-missing",
-            Self::AnchorUnknown => "no-anchor",
-            Self::CertificateExpired => "expired",
-            Self::SignerNumberDiffers => "number-differs",
+            Self::GradeForged if json => "signature.signature-invalid",
+            Self::GradeForged => "signature.data-digest",
+            Self::PrincipalSignatureMissing => "signature.signer-missing",
+            Self::AnchorUnknown => "trust.unknown-issuer",
+            Self::CertificateExpired => "trust.expired",
+            Self::SignerNumberDiffers => "trust.signer-number-differs",
             Self::RecordRepeated | Self::NameDecomposed => return None,
         };
         Some(rule)

@@ -1,6 +1,6 @@
 //! Packs a document of any length into the Ministry's `content` envelope without holding it in memory.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
@@ -31,11 +31,13 @@ impl Packer {
         let length = u32::try_from(self.length)
             .map_err(|_| io::Error::other("a content envelope holds less than 4 GiB"))?;
         let writer = self.gzip.finish()?;
-        let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut file = writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         file.seek(SeekFrom::Start(0))?;
         let mut encoder = EncoderWriter::new(out, &STANDARD);
         encoder.write_all(&length.to_le_bytes())?;
-        io::copy(&mut file.by_ref(), &mut encoder)?;
+        io::copy(&mut file, &mut encoder)?;
         encoder.finish()?;
         Ok(())
     }
@@ -55,6 +57,8 @@ impl Write for Packer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::intake::envelope::{ContentReader, Quotes};
 

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::Setting;
+use super::batch::Format;
 use super::fault::{self, FaultKind};
 use super::record::{self, Made};
 use super::school::{Class, School};
@@ -51,13 +52,17 @@ impl Run {
     }
 
     /// Return the mistake planned for `position`, if any.
-    pub(super) fn fault(&self, position: u64) -> Option<FaultKind> {
+    pub(super) fn fault(&self, position: u64, format: Format) -> Option<FaultKind> {
         let planned = fault::plan(&self.setting, position)?;
         // A repeated record needs a good one of the same class before it.
         let first = position.is_multiple_of(CLASS_SIZE);
         let repeats = planned == FaultKind::RecordRepeated;
         if repeats && (first || fault::plan(&self.setting, position - 1).is_some()) {
             return Some(FaultKind::PersonalNumberMissing);
+        }
+        // A line of JSON has no block that could name another number than the certificate.
+        if planned == FaultKind::SignerNumberDiffers && format == Format::Ndjson {
+            return Some(FaultKind::PrincipalSignatureMissing);
         }
         Some(planned)
     }

@@ -89,7 +89,7 @@ fn each_planted_mistake_of_content_breaks_exactly_its_rule() {
         for kind in FaultKind::ALL {
             let run = run(level, "20", &[*kind]);
             for position in 0..60 {
-                let Some(planted) = run.fault(position) else {
+                let Some(planted) = run.fault(position, Format::Xml) else {
                     continue;
                 };
                 let (school, class) = run.class(position);
@@ -107,10 +107,10 @@ fn each_planted_mistake_of_content_breaks_exactly_its_rule() {
                     .map(|violation| violation.rule.as_str())
                     .collect();
                 grave.dedup();
-                let expected = planted.rule(level).unwrap();
+                let expected = planted.rule(level, Format::Xml).unwrap();
                 assert_eq!(grave, [expected], "{level:?} {planted:?}");
                 let held = matches!(checked, Checked::Held { .. });
-                assert_eq!(held, planted.fate() == fault::Fate::Held);
+                assert_eq!(held, planted.fate(Format::Xml) == fault::Fate::Held);
             }
         }
     }
