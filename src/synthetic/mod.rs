@@ -14,6 +14,7 @@ mod record;
 mod run;
 mod school;
 mod secondary;
+mod signing;
 mod staff;
 mod words;
 
@@ -201,3 +202,6 @@ impl Generator {
         writer.write(out, range, format)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,8 +55,13 @@ fn personal_number(prefix: &str, female: bool, birth_year: i16, last: u64) -> St
     format!("{prefix}{century}{:02}{last:06}", birth_year % 100)
 }
 
-/// Draw a grown-up between 24 and 58 years of age, living in the year `year`.
-pub(super) fn adult(setting: &Setting, chance: &mut Chance, female_percent: u32) -> Adult {
+/// Draw a grown-up of at least `youngest` and at most 58 years at the start of the school year.
+pub(super) fn adult(
+    setting: &Setting,
+    chance: &mut Chance,
+    female_percent: u32,
+    youngest: i32,
+) -> Adult {
     let female = chance.percent(female_percent);
     let group = teacher_group(setting, chance);
     let bearer = Bearer {
@@ -67,7 +72,7 @@ pub(super) fn adult(setting: &Setting, chance: &mut Chance, female_percent: u32)
         family: None,
     };
     let name = name::draw(&setting.words, chance, bearer).full;
-    let age = i16::try_from(chance.between(24, 58)).unwrap_or(40);
+    let age = i16::try_from(chance.between(youngest, 58)).unwrap_or(40);
     let birth_year = setting.options.school_year.start() - age;
     let prefix = setting.place.birth(chance, &[]).0;
     let last = u64::try_from(chance.between(0, 999_999)).unwrap_or(0);
@@ -147,10 +152,8 @@ fn body(setting: &Setting, chance: &mut Chance, grade: u8, female: bool) -> (Str
     let age = i16::from(grade) + 5;
     let growth = &setting.words.around.growth;
     let row = growth.iter().find(|row| row.age == age);
-    let (height, weight) = match row.map(|row| if female { row.girl } else { row.boy }) {
-        Some(means) => means,
-        None => (150.0, 42.0),
-    };
+    let means = row.map(|row| if female { row.girl } else { row.boy });
+    let (height, weight) = means.unwrap_or((150.0, 42.0));
     let taller = chance.around(0.0, 1.0);
     let height = height + taller * 5.0;
     let weight = (weight + taller * 2.5 + chance.around(0.0, weight * 0.1)).max(13.0);

@@ -113,7 +113,7 @@ impl School {
         Self {
             index,
             code: format!("{}{}{:03}", setting.place.code, commune.code, index % 1000),
-            principal: person::adult(setting, chance, 52),
+            principal: person::adult(setting, chance, 52, 36),
             principal_title: if deputy {
                 "Phó Hiệu trưởng"
             } else {
@@ -157,7 +157,7 @@ fn teachers(setting: &Setting, school: u64) -> HashMap<Box<str>, Vec<Adult>> {
         return staff;
     }
     for subject in &setting.subjects {
-        let people = (0..3).map(|_| person::adult(setting, &mut chance, 66));
+        let people = (0..3).map(|_| person::adult(setting, &mut chance, 66, 24));
         staff.insert(subject.slug.clone(), people.collect());
     }
     staff
@@ -202,6 +202,7 @@ impl Class {
                 } else {
                     68
                 },
+                24,
             ),
             chosen: chosen(setting, chance, grades.start() + step),
         }

@@ -1,3 +1,5 @@
+//! Proves that content is realistic, right by the circulars, and wrong only where planned.
+
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::civil::date;
