@@ -112,3 +112,6 @@ impl Verifier {
         self.settings.jws_bytes_max
     }
 }
+
+#[cfg(test)]
+mod tests;
