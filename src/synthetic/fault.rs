@@ -266,7 +266,8 @@ impl FaultKind {
     pub fn fate(self, format: Format) -> Fate {
         match self {
             Self::PersonalNumberMissing => Fate::Held,
-            Self::TagUnknown if format == Format::Ndjson => Fate::Rejected,
+            // The gateway's own form is strict where the Ministry's is read liberally.
+            Self::NameDecomposed | Self::TagUnknown if format == Format::Ndjson => Fate::Rejected,
             Self::NameDecomposed | Self::TagUnknown => Fate::Accepted,
             Self::RecordRepeated => Fate::Duplicate,
             _ => Fate::Rejected,
@@ -294,7 +295,9 @@ impl FaultKind {
             Self::GradeOutsideLevel => "CV2088.grade",
             Self::CommentMissing if primary => "CV2088.required",
             Self::CommentMissing => "TTDLQG.required",
-            Self::TagUnknown if json => "intake.unknown-member",
+            Self::TagUnknown if json => "line.unknown-member",
+            Self::NameDecomposed if json => "line.not-normal",
+            Self::PrincipalSignatureMissing if json => "line.missing-signature",
             Self::TagUnknown => "CV2088.unknown-tag",
             Self::GradeForged if json => "signature.signature-invalid",
             Self::GradeForged => "signature.data-digest",

@@ -60,7 +60,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::intake::envelope::{ContentReader, Quotes};
+    use crate::intake::envelope::{ContentReader, Quotes, Settings};
 
     #[test]
     fn a_packed_document_is_read_back_whole() {
@@ -70,7 +70,11 @@ mod tests {
         let mut packed = Vec::new();
         packer.finish(&mut packed).unwrap();
         let mut read = String::new();
-        ContentReader::new(packed.as_slice(), Quotes::Plain, 1 << 20)
+        let settings = Settings {
+            quotes: Quotes::Plain,
+            inflated_bytes_max: 1 << 20,
+        };
+        ContentReader::new(packed.as_slice(), &settings)
             .read_to_string(&mut read)
             .unwrap();
         assert_eq!(read, text);

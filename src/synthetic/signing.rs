@@ -1,5 +1,7 @@
 //! Signs one made-up record, in XML or as a line of JSON, with the mistakes of signing.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -10,7 +12,7 @@ use super::fault::{self, FaultKind};
 use super::record::Made;
 use super::school::{Class, School};
 use super::staff::Signers;
-use crate::intake::ministry;
+use crate::intake::{canonical, ministry};
 use crate::signature::{RecordSigner, XmlSigner, jws, sign_record};
 use crate::transcript::Field;
 
@@ -108,22 +110,19 @@ impl RecordWriter<'_> {
         fault: Option<FaultKind>,
         out: &mut Vec<u8>,
     ) -> Result<(), SyntheticError> {
-        let mut payload = jws::canonical_json(&made.transcript)?;
+        let mut payload = canonical::record_octets(&made.transcript)?;
         if fault == Some(FaultKind::TagUnknown) {
             fault::insert_member(&mut payload);
         }
-        let start = out.len();
-        out.extend_from_slice(b"{\"record\":");
-        out.extend_from_slice(&payload);
-        out.extend_from_slice(b",\"signatures\":{");
-        for (index, role) in self.roles(made, fault).iter().enumerate() {
+        let mut tokens = BTreeMap::new();
+        for role in self.roles(made, fault) {
             let token = jws::sign_detached(&payload, role.signer.signer().as_ref(), role.at)?;
-            let comma = if index == 0 { "" } else { "," };
-            out.extend_from_slice(format!("{comma}\"{}\":\"{token}\"", role.tag).as_bytes());
+            tokens.insert(role.tag.to_owned(), token);
         }
-        out.extend_from_slice(b"}}\n");
+        let start = out.len();
+        canonical::write_line(&payload, &tokens, out);
         if fault == Some(FaultKind::GradeForged) {
-            let forged = jws::canonical_json(&fault::forged(&made.transcript))?;
+            let forged = canonical::record_octets(&fault::forged(&made.transcript))?;
             replace(out, start, &payload, forged);
         }
         Ok(())

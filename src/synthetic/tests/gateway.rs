@@ -1,17 +1,17 @@
 //! Judges made-up records the way the gateway does, for tests.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::io::{BufReader, Cursor, Read};
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use crate::codes::Codes;
-use crate::intake::envelope::{ContentReader, Quotes};
-use crate::intake::ministry;
+use crate::intake::envelope::{self, ContentReader};
+use crate::intake::{canonical, ministry};
 use crate::map::{self, Event, Mapping, Stamp};
 use crate::platform::clock::{ManualClock, SharedClock};
 use crate::platform::config::Tables;
-use crate::signature::{self, Verifier, jws};
+use crate::signature::{self, Verifier};
 use crate::synthetic::pki::{Layout, Pki, Role};
 use crate::synthetic::{Format, SIGNATURE_PROFILE};
 use crate::transcript::{Field, RecordId, Severity, Transcript};
@@ -26,6 +26,8 @@ pub(super) struct Gateway {
     ministry: ministry::Profile,
     verifier: Verifier,
     anchors: Anchors,
+    lines: canonical::Settings,
+    content: envelope::Settings,
     pub(super) layout: Layout,
     pub(super) clock: SharedClock,
     _dir: tempfile::TempDir,
@@ -35,6 +37,13 @@ pub(super) struct Gateway {
 struct Defaults {
     signature: signature::Settings,
     trust: trust::Settings,
+    intake: IntakeDefaults,
+}
+
+#[derive(serde::Deserialize)]
+struct IntakeDefaults {
+    line: canonical::Settings,
+    content: envelope::Settings,
 }
 
 pub(super) fn gateway() -> &'static Gateway {
@@ -59,6 +68,8 @@ pub(super) fn gateway() -> &'static Gateway {
             verifier: Verifier::new(tables.parse(SIGNATURE_PROFILE).unwrap(), defaults.signature),
             anchors: Anchors::load(defaults.trust).unwrap(),
             codes,
+            lines: defaults.intake.line,
+            content: defaults.intake.content,
             layout,
             clock,
             _dir: dir,
@@ -141,7 +152,7 @@ impl Gateway {
             Ok(decoded) => {
                 said.warnings
                     .extend(decoded.warnings.into_iter().map(|warning| warning.rule));
-                self.content(&mut said, decoded.transcript);
+                self.judge_content(&mut said, decoded.transcript);
             }
             Err(violations) => said
                 .grave
@@ -151,43 +162,32 @@ impl Gateway {
     }
 
     fn line(&self, line: &str) -> Said {
-        #[derive(serde::Deserialize)]
-        struct Line {
-            record: serde_json::Value,
-            signatures: BTreeMap<String, String>,
-        }
         let mut said = Said::default();
-        let line: Line = serde_json::from_str(line).unwrap();
-        let payload = jws::canonical_json(&line.record).unwrap();
-        for required in ["CBQL", "KY_PHAT_HANH"] {
-            if !line.signatures.contains_key(required) {
-                said.grave.insert("signature.signer-missing".to_owned());
+        let signers = &self.verifier.profile().signers;
+        let line = match canonical::decode(line.as_bytes(), &self.lines, signers) {
+            Ok(line) => line,
+            Err(fault) => {
+                said.grave.insert(fault.violation().rule);
+                return said;
             }
-        }
+        };
         for (role, token) in &line.signatures {
-            match self.verifier.verify_detached(token, &payload) {
+            match self.verifier.verify_detached(token, &line.record_octets) {
                 Ok(jws) => {
                     let verdict = self.judge(role, &jws.certificate, &jws.chain, jws.signing_time);
                     self.trust(&mut said, role, &verdict, None);
                 }
                 Err(fault) => {
                     said.grave.insert(format!("signature.{}", fault.code()));
+                    return said;
                 }
             }
         }
-        if said.grave.iter().any(|one| one.starts_with("signature.")) {
-            return said;
-        }
-        match serde_json::from_value::<Transcript>(line.record) {
-            Ok(transcript) => self.content(&mut said, transcript),
-            Err(_) => {
-                said.grave.insert("intake.unknown-member".to_owned());
-            }
-        }
+        self.judge_content(&mut said, line.transcript);
         said
     }
 
-    fn content(&self, said: &mut Said, transcript: Transcript) {
+    fn judge_content(&self, said: &mut Said, transcript: Transcript) {
         said.code = transcript.value(Field::Code).map(str::to_owned);
         let context = Context {
             participant_province: "20".to_owned(),
@@ -231,7 +231,7 @@ impl Gateway {
             Format::Xml => bytes.to_vec(),
             Format::Content => {
                 let mut document = Vec::new();
-                let mut reader = ContentReader::new(bytes, Quotes::Plain, 1 << 30);
+                let mut reader = ContentReader::new(bytes, &self.content);
                 reader.read_to_end(&mut document).unwrap();
                 document
             }
