@@ -63,6 +63,12 @@ impl Writer<'_> {
                 chance.text(&words.awards.occasional),
             );
         }
+        self.primary_comments(chance, pupil, band);
+        !done
+    }
+
+    fn primary_comments(&mut self, chance: &mut Chance, pupil: &Pupil, band: Band) {
+        let words = &self.setting.words.comments;
         let kinds = [
             (Field::HomeroomComment, &words.homeroom, (40, 600)),
             (Field::QualityComment, &words.quality, (40, 300)),
@@ -73,7 +79,6 @@ impl Writer<'_> {
             let text = self.comment(chance, pupil, sentences, band, lengths, "");
             self.set(field, text);
         }
-        !done
     }
 
     /// Write the results of a secondary year; tells whether it is settled only in summer.
