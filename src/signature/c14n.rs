@@ -142,7 +142,8 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
 
     fn attributes(&mut self, tag: &Tag<'_>, apex: bool) {
         let inherits = apex && self.method.algorithm == Canonicalisation::Inclusive;
-        if tag.attributes.len() == 1 && !(inherits && !self.apex_attributes.is_empty()) {
+        let only_own = !inherits || self.apex_attributes.is_empty();
+        if tag.attributes.len() <= 1 && only_own {
             if let Some(only) = tag.attribute_at(0) {
                 write_attribute(only.name, only.value, &mut self.out);
             }

@@ -8,12 +8,15 @@ pub mod jws;
 pub mod list;
 mod markup;
 mod meter;
+mod octets;
 pub mod profile;
 pub mod reader;
 pub mod recent;
 pub mod record;
+mod reference;
 pub mod scope;
 pub mod tree;
+mod walk;
 pub mod writing;
 pub mod xml;
 mod xmldsig;
@@ -112,3 +115,6 @@ impl Verifier {
         self.settings.jws_bytes_max
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::Verifier;
-use super::algorithm::{DSIG_NAMESPACE, DigestAlgorithm};
-use super::c14n::Method;
+use super::algorithm::DSIG_NAMESPACE;
 use super::fault::{FaultKind, SignatureFault};
+use super::octets::Octets;
 use super::reader::XmlReader;
 pub use super::tree::Inherited;
 use super::tree::{Element, Tree};
@@ -94,7 +94,7 @@ impl Verifier {
             id: Some(id),
             enveloped: false,
         };
-        let mut octets = Octets::new(data, inherited, bytes.len());
+        let mut octets = Octets::new(data, None, inherited, bytes.len());
         let mut faults = Vec::new();
         let mut signers = Vec::with_capacity(blocks.len());
         for block in blocks {
@@ -132,8 +132,7 @@ impl Verifier {
             enveloped: true,
         };
         let checked = self.check_signature(signature, target, &inherited)?;
-        let mut octets = Octets::new(root, &inherited, bytes.len());
-        octets.without = Some(signature);
+        let mut octets = Octets::new(root, Some(signature), &inherited, bytes.len());
         octets.compare(&checked)?;
         let (data, data_sha256) = octets.into_data().ok_or(FaultKind::SignatureMissing)?;
         Ok(VerifiedSeal {
@@ -320,85 +319,4 @@ impl Block<'_> {
 /// Tell whether `element` is a Signature of XML-DSig.
 pub(crate) fn is_signature(element: Element<'_>) -> bool {
     element.is(DSIG_NAMESPACE, "Signature")
-}
-
-// Canonical octets and digests of one element, each computed once however many signatures name it.
-struct Octets<'t, 'i> {
-    element: Element<'t>,
-    inherited: &'i Inherited,
-    without: Option<Element<'t>>,
-    size: usize,
-    forms: Vec<(Method, Vec<u8>)>,
-    digests: Vec<(usize, DigestAlgorithm, Vec<u8>)>,
-}
-
-impl<'t, 'i> Octets<'t, 'i> {
-    fn new(element: Element<'t>, inherited: &'i Inherited, size: usize) -> Self {
-        Self {
-            element,
-            inherited,
-            without: None,
-            size,
-            forms: Vec::new(),
-            digests: Vec::new(),
-        }
-    }
-
-    fn compare(&mut self, checked: &CheckedSignature) -> Result<(), FaultKind> {
-        let reference = &checked.data;
-        let form = match self
-            .forms
-            .iter()
-            .position(|(method, _)| *method == reference.method)
-        {
-            Some(form) => form,
-            None => {
-                let mut octets = Vec::with_capacity(self.size);
-                self.element.canonicalise(
-                    reference.method.clone(),
-                    self.inherited,
-                    self.without,
-                    |bytes| octets.extend_from_slice(bytes),
-                );
-                self.forms.push((reference.method.clone(), octets));
-                self.forms.len() - 1
-            }
-        };
-        let known = self
-            .digests
-            .iter()
-            .find(|(of, algorithm, _)| *of == form && *algorithm == reference.digest);
-        let same = match known {
-            Some((_, _, digest)) => *digest == reference.value,
-            None => {
-                let digest = reference.digest.digest(&self.forms[form].1);
-                let same = digest.as_ref() == reference.value;
-                self.digests
-                    .push((form, reference.digest, digest.as_ref().to_vec()));
-                same
-            }
-        };
-        if same {
-            Ok(())
-        } else {
-            Err(FaultKind::DataDigest)
-        }
-    }
-
-    fn into_data(mut self) -> Option<(Vec<u8>, [u8; 32])> {
-        if self.forms.is_empty() {
-            return None;
-        }
-        let (_, data) = self.forms.swap_remove(0);
-        let mut sha256 = [0; 32];
-        let known = self
-            .digests
-            .iter()
-            .find(|(of, algorithm, _)| *of == 0 && *algorithm == DigestAlgorithm::Sha256);
-        match known {
-            Some((_, _, digest)) => sha256.copy_from_slice(digest),
-            None => sha256.copy_from_slice(DigestAlgorithm::Sha256.digest(&data).as_ref()),
-        }
-        Some((data, sha256))
-    }
 }

@@ -116,9 +116,8 @@ impl Tree {
     pub fn text(&mut self, text: &str) {
         let parent = self.open.last().copied().unwrap_or(u32::MAX);
         let span = push(&mut self.pool, text);
-        let open_is_last = parent as usize + 1 == self.nodes.len();
         match self.nodes.last_mut() {
-            Some(last) if !open_is_last && !last.element && last.parent == parent => {
+            Some(last) if !last.element && last.parent == parent => {
                 last.name.len += span.len;
             }
             _ => self.nodes.push(Node {
@@ -136,10 +135,9 @@ impl Tree {
     /// Close the innermost open element.
     pub fn end(&mut self) {
         let end = index(self.nodes.len());
-        if let Some(open) = self.open.pop() {
-            if let Some(node) = self.nodes.get_mut(open as usize) {
-                node.end = end;
-            }
+        let open = self.open.pop().map(|open| open as usize);
+        if let Some(node) = open.and_then(|open| self.nodes.get_mut(open)) {
+            node.end = end;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Decides which signers' certificates to believe.
 
 mod anchors;
+mod files;
 mod subject;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use anchors::{Anchors, TrustError};
+pub use anchors::Anchors;
+pub use files::TrustError;
 pub use subject::{Subject, SubjectCode};
 
 /// Which signers to believe, section `[trust]` of the configuration.
