@@ -1,5 +1,6 @@
 //! Verifies a list of records as a stream, and cuts it into records.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
@@ -74,7 +75,7 @@ impl Verifier {
                 Seen::Eof => break,
             }
         }
-        summary.bytes = walk.reader.meter().offset();
+        summary.bytes = walk.reader.offset();
         Ok(summary)
     }
 
@@ -118,11 +119,9 @@ impl Verifier {
 
     /// Cut a list into its records, one at a time.
     pub fn records<R: BufRead>(&self, source: R) -> Records<'_, R> {
-        let mut walk = Walk::new(self, source);
-        let bytes_max = self.settings.xml.record_bytes_max;
-        walk.reader.meter().capture_events(bytes_max);
         Records {
-            walk,
+            walk: Walk::new(self, source),
+            bytes_max: self.settings.xml.record_bytes_max,
             inherited: Arc::default(),
             next: 0,
             done: false,
@@ -136,13 +135,11 @@ impl Verifier {
         inherited: &Inherited,
     ) -> Result<CheckedSignature, FaultKind> {
         let signature = tree.root().ok_or(FaultKind::SignatureMissing)?;
-        let mut ids = Vec::new();
+        let mut ids: HashSet<&str> = root_id.into_iter().collect();
         for element in tree.elements() {
-            let id = self.id_of(element);
-            if id.is_some() && (id == root_id || ids.contains(&id)) {
+            if !self.ids_of(&element.tag()).all(|id| ids.insert(id)) {
                 return Err(FaultKind::DuplicateId);
             }
-            ids.extend(id.map(Some));
             if element.is(DSIG_NAMESPACE, "Signature") && element != signature {
                 return Err(FaultKind::SignatureMisplaced);
             }
@@ -272,6 +269,7 @@ impl Buffered {
 /// The records of a list, in order; ends after the first fault.
 pub struct Records<'v, R: BufRead> {
     walk: Walk<'v, R>,
+    bytes_max: usize,
     inherited: Arc<Inherited>,
     next: u64,
     done: bool,
@@ -291,7 +289,7 @@ impl<R: BufRead> Records<'_, R> {
             }
         }
         let (line, offset) = self.walk.reader.event_place();
-        self.walk.reader.meter().hold();
+        self.walk.reader.hold(self.bytes_max);
         loop {
             let ended = matches!(self.walk.next()?, Seen::End);
             if ended && self.walk.reader.depth() == 1 {
@@ -304,7 +302,7 @@ impl<R: BufRead> Records<'_, R> {
             index,
             line,
             offset,
-            bytes: self.walk.reader.meter().release(),
+            bytes: self.walk.reader.release(),
             inherited: Arc::clone(&self.inherited),
         }))
     }

@@ -41,6 +41,7 @@ struct Node {
     // Elements have a name; texts have none.
     element: bool,
     name: Span,
+    prefix_len: u32,
     namespace: Span,
     attributes: (u32, u32),
     declarations: (u32, u32),
@@ -104,6 +105,7 @@ impl Tree {
         self.nodes.push(Node {
             element: true,
             name: tag.name.moved(base),
+            prefix_len: tag.prefix_len,
             namespace: tag.namespace.moved(base),
             attributes: (attributes, index(self.attributes.len())),
             declarations: (declarations, index(self.declarations.len())),
@@ -123,6 +125,7 @@ impl Tree {
             _ => self.nodes.push(Node {
                 element: false,
                 name: span,
+                prefix_len: 0,
                 namespace: Span::default(),
                 attributes: (0, 0),
                 declarations: (0, 0),
@@ -189,6 +192,7 @@ impl<'t> Element<'t> {
         Tag {
             pool: &self.tree.pool,
             name: node.name,
+            prefix_len: node.prefix_len,
             namespace: node.namespace,
             attributes: &self.tree.attributes[range(node.attributes)],
             declarations: &self.tree.declarations[range(node.declarations)],

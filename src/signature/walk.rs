@@ -99,7 +99,7 @@ impl<'v, R: BufRead> Walk<'v, R> {
 
     fn close_child(&mut self) -> Result<(), XmlFault> {
         self.reader.allow_nodes_from(self.nodes_outside);
-        let size = self.reader.meter().offset() - self.child_offset;
+        let size = self.reader.offset() - self.child_offset;
         let bytes_max = self.verifier.settings.xml.record_bytes_max as u64;
         if size > bytes_max {
             return Err(self.reader.fault(XmlFaultKind::RecordTooLarge));

@@ -185,3 +185,41 @@ impl CertificateVerdict {
         self.subject.personal_number()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::texts;
+
+    #[test]
+    fn every_reason_and_system_has_a_text_in_both_languages() {
+        let source = include_str!("mod.rs");
+        let body = source.split("fn code(self)").nth(1).unwrap_or_default();
+        let codes: Vec<&str> = body
+            .lines()
+            .take_while(|line| !line.starts_with("    }"))
+            .filter_map(|line| line.split('"').nth(1))
+            .collect();
+        assert_eq!(codes.len(), 13);
+        for code in codes {
+            assert!(texts::has(&format!("trust.reason.{code}")), "{code}");
+        }
+        assert!(texts::has(&format!(
+            "trust.revocation.{}",
+            Revocation::NotChecked.code()
+        )));
+        for system in [TrustSystem::PublicCa, TrustSystem::OfficialDuty] {
+            assert!(texts::has(&format!("trust.system.{}", system.name())));
+        }
+    }
+
+    #[test]
+    fn the_configuration_that_is_built_in_is_readable() {
+        #[derive(Deserialize)]
+        struct Part {
+            trust: Settings,
+        }
+        let part: Part = crate::platform::config::load(None, std::iter::empty()).unwrap();
+        assert!(part.trust.public_ca.anchors.is_empty());
+    }
+}

@@ -204,3 +204,22 @@ fn a_sealed_element_gives_back_what_was_sealed() {
     assert!(verifier.verify_sealed_element(&rsa).is_ok());
     assert!(seal_element(b"no element", "m-1", &SCHOOL.seal, at).is_err());
 }
+
+#[test]
+fn a_sealed_message_has_limits_of_its_own() {
+    let message = |records: usize| {
+        let inside = "<BAN_GHI></BAN_GHI>".repeat(records);
+        let element = format!("<GOI_TIN Id=\"m-1\">{inside}</GOI_TIN>");
+        seal_element(element.as_bytes(), "m-1", &SCHOOL.seal, AT.parse().unwrap()).unwrap()
+    };
+    let verifier = verifier();
+    assert!(verifier.verify_sealed_element(&message(19_000)).is_ok());
+    let many = verifier
+        .verify_sealed_element(&message(20_000))
+        .unwrap_err();
+    assert_eq!(many.code(), "xml-too-many-nodes");
+    let large = verifier
+        .verify_sealed_element(&message(27_000))
+        .unwrap_err();
+    assert_eq!(large.code(), "record-too-large");
+}

@@ -101,6 +101,8 @@ pub(super) fn settings() -> Settings {
             nodes_max: 5000,
             record_bytes_max: 262_144,
         },
+        sealed_bytes_max: 500_000,
+        sealed_nodes_max: 20_000,
         key_cache_entries: 100,
         jws_bytes_max: 65536,
     }

@@ -186,6 +186,8 @@ fn a_fault_tells_its_place_and_no_content() {
     assert_eq!((fault.line, fault.column, fault.offset), (2, 12, 15));
     assert_eq!(fault.path, "/a/b");
     assert!(!fault.to_string().contains("secret"));
+    let fault = read(&format!("<a><{}>&x;", "n".repeat(5000))).unwrap_err();
+    assert_eq!(fault.path, format!("/a/{}", "n".repeat(64)));
     let fault = read("<a>\n<b>").unwrap_err();
     assert_eq!(
         (fault.kind, fault.line, fault.column),
