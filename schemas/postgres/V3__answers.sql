@@ -49,3 +49,6 @@ CREATE POLICY count_rows ON hocba.answer FOR SELECT TO hocba_watch USING (true);
 
 GRANT SELECT, INSERT ON hocba.answer TO hocba_query;
 GRANT SELECT (participant_id, school_year, procedure, way, asked_at, overall) ON hocba.answer TO hocba_watch;
+
+-- What operators look at first: the newest records in trouble.
+CREATE INDEX record_trouble ON hocba.record (received_at) WHERE state IN ('REJECTED', 'HELD');

@@ -74,10 +74,7 @@ mod tests {
             BirthDate::parse("2017-05-09"),
             BirthDate::parse("09/05/2017")
         );
-        assert_eq!(
-            BirthDate::parse("2017-05-09"),
-            BirthDate::parse("9/5/2017")
-        );
+        assert_eq!(BirthDate::parse("2017-05-09"), BirthDate::parse("9/5/2017"));
         assert_eq!(BirthDate::parse("2017-05"), BirthDate::parse("05/2017"));
         assert_ne!(BirthDate::parse("2017-05"), BirthDate::parse("2017-05-01"));
         assert_ne!(BirthDate::parse("2017"), BirthDate::parse("2017-01"));
@@ -85,7 +82,15 @@ mod tests {
 
     #[test]
     fn what_is_not_a_date_is_refused() {
-        for wrong in ["", "2017-13-01", "31/02/2017", "17-05-09", "2017-05-09-01", "x", "2017-"] {
+        for wrong in [
+            "",
+            "2017-13-01",
+            "31/02/2017",
+            "17-05-09",
+            "2017-05-09-01",
+            "x",
+            "2017-",
+        ] {
             assert!(BirthDate::parse(wrong).is_none(), "{wrong}");
         }
         let shown = format!("{:?}", BirthDate::parse("2017-05-09"));
