@@ -1,6 +1,5 @@
 //! Reads signers' certificates once, keeps their parsed keys, and compares subject names.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use aws_lc_rs::digest;
@@ -11,6 +10,7 @@ use x509_parser::x509::X509Name;
 
 use super::algorithm::{KeyKind, SignatureMethod};
 use super::fault::FaultKind;
+use super::recent::Recent;
 
 /// SHA-256 of a certificate's DER.
 pub type Fingerprint = [u8; 32];
@@ -136,46 +136,25 @@ fn curve(info: &x509_parser::x509::SubjectPublicKeyInfo<'_>) -> KeyKind {
 
 /// Parsed certificates by fingerprint, bounded; the same signers sign hundreds of records.
 pub struct KeyCache {
-    entries_max: usize,
-    generations: RwLock<Generations>,
-}
-
-// Two generations: when the young one is full it becomes the old one, and the old one is dropped.
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Fingerprint, Arc<SignerKey>>,
-    old: HashMap<Fingerprint, Arc<SignerKey>>,
+    keys: Recent<Fingerprint, SignerKey>,
 }
 
 impl KeyCache {
-    /// Keep about `entries_max` keys.
+    /// Keep at most `entries_max` keys.
     pub fn new(entries_max: usize) -> Self {
         Self {
-            entries_max,
-            generations: RwLock::new(Generations::default()),
+            keys: Recent::new(entries_max),
         }
     }
 
     /// Return the key of the certificate `der`, reading it if it is not at hand.
     pub fn key(&self, der: &[u8]) -> Result<Arc<SignerKey>, FaultKind> {
         let print = fingerprint(der);
-        let mut found = None;
-        if let Ok(generations) = self.generations.read() {
-            if let Some(key) = generations.young.get(&print) {
-                return Ok(Arc::clone(key));
-            }
-            found = generations.old.get(&print).cloned();
+        if let Some(key) = self.keys.find(&print) {
+            return Ok(key);
         }
-        let key = match found {
-            Some(key) => key,
-            None => Arc::new(SignerKey::from_der(der)?),
-        };
-        if let Ok(mut generations) = self.generations.write() {
-            if generations.young.len() >= self.entries_max.div_ceil(2) {
-                generations.old = std::mem::take(&mut generations.young);
-            }
-            generations.young.insert(print, Arc::clone(&key));
-        }
+        let key = Arc::new(SignerKey::from_der(der)?);
+        self.keys.keep(print, Arc::clone(&key));
         Ok(key)
     }
 }
@@ -227,7 +206,8 @@ fn hex_form(bytes: &[u8]) -> String {
     format!("#{}", digits.concat())
 }
 
-fn written_name(name: &X509Name<'_>) -> String {
+/// Write `name` in the form of RFC 4514, most specific part first.
+pub fn written_name(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = name
         .iter_attributes()
         .map(|attribute| {

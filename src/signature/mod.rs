@@ -10,6 +10,7 @@ mod markup;
 mod meter;
 pub mod profile;
 pub mod reader;
+pub mod recent;
 pub mod record;
 pub mod scope;
 pub mod tree;

@@ -129,7 +129,7 @@ pub enum XmlFaultKind {
 }
 
 impl XmlFaultKind {
-    /// Return the stable reason code; the text is `signature.xml.<code>`.
+    /// Return the stable reason code; the text is `signature.fault.<code>`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Unreadable => "source-unreadable",
