@@ -7,8 +7,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::catalogue::{Catalogue, Procedure, Scope, Years};
+use super::catalogue::{Catalogue, Procedure, Scope};
 use super::request::{Question, Subject};
+use super::years::{asked_years, needed_years};
 use crate::codes::plain;
 use crate::transcript::{Field, Level, SchoolYear, Transcript};
 
@@ -193,6 +194,15 @@ pub fn decide(asked: Asked<'_>, dossiers: &[Dossier]) -> Decision {
     }
 }
 
+/// Decide that nothing can be said, because the register itself cannot be read.
+pub fn undecided(asked: Asked<'_>) -> Decision {
+    uniform(
+        asked.level(),
+        asked_years(asked),
+        Verdict::SourceUnavailable,
+    )
+}
+
 /// How well the person asked about is established.
 enum Standing {
     /// Neither a right code nor a right number with its date of birth.
@@ -258,70 +268,8 @@ fn birth_matches(asked: Asked<'_>, transcript: &Transcript) -> bool {
     }
 }
 
-// The years that follow from the question and the calendar, without a look at the register.
-fn asked_years(asked: Asked<'_>) -> BTreeSet<SchoolYear> {
-    if !asked.question.school_years.is_empty() {
-        return asked.question.school_years.iter().copied().collect();
-    }
-    let newest = |last| asked.catalogue.newest_closed(asked.today, last);
-    match (asked.procedure.years, asked.level()) {
-        (Years::WholeLevel, Some(level)) => back_from(newest(true), level.grades().count()),
-        (Years::WholeLevel | Years::Latest, _) => back_from(newest(true), 1),
-        (Years::LevelSoFar, _) => back_from(newest(false), 1),
-        (Years::Named, _) => BTreeSet::new(),
-    }
-}
-
-fn back_from(newest: Option<SchoolYear>, count: usize) -> BTreeSet<SchoolYear> {
-    newest
-        .into_iter()
-        .flat_map(|last| {
-            (0..count).filter_map(move |back| {
-                SchoolYear::starting(last.start() - i16::try_from(back).unwrap_or(0))
-            })
-        })
-        .collect()
-}
-
-fn needed_years(
-    asked: Asked<'_>,
-    level: Level,
-    own: Option<&Dossier>,
-    dossiers: &[&Dossier],
-) -> BTreeSet<SchoolYear> {
-    let mut years = asked_years(asked);
-    if !asked.question.school_years.is_empty() {
-        return years;
-    }
-    match asked.procedure.years {
-        Years::Named => years.extend(own.map(|found| found.school_year)),
-        Years::WholeLevel => {
-            let newest = asked.catalogue.newest_closed(asked.today, true);
-            years.extend(back_from(newest, level.grades().count()));
-        }
-        Years::LevelSoFar => {
-            // The signed grade of the newest year says how many years of the level lie behind.
-            if let Some(newest) = years.last().copied()
-                && let Some(found) = choose(newest, own, dossiers)
-                && let Evidence::Genuine(transcript) = &found.evidence
-                && let Some(grade) = transcript.value(Field::Grade).and_then(grade_number)
-                && level.grades().contains(&grade)
-            {
-                let behind = usize::from(grade - level.grades().start()) + 1;
-                years.extend(back_from(Some(newest), behind));
-            }
-        }
-        Years::Latest => {}
-    }
-    years
-}
-
-fn grade_number(text: &str) -> Option<u8> {
-    text.trim().parse().ok()
-}
-
-// The code given decides for its own year; else what is in force, else the newest.
-fn choose<'d>(
+/// Choose the dossier that speaks for `year`: the code given for its own, else what is in force, else the newest.
+pub(super) fn choose<'d>(
     year: SchoolYear,
     own: Option<&'d Dossier>,
     dossiers: &[&'d Dossier],
