@@ -44,10 +44,12 @@ pub enum ResultList {
     LegacyPrimarySubject,
     /// XS, TB, G: titles at the end of the year.
     Award,
+    /// 1, 0: yes and no.
+    Flag,
 }
 
 impl ResultList {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::PrimarySubject,
         Self::PrimaryCompetency,
         Self::PrimaryYear,
@@ -57,6 +59,7 @@ impl ResultList {
         Self::LegacyConduct,
         Self::LegacyPrimarySubject,
         Self::Award,
+        Self::Flag,
     ];
 
     /// Return the name of the list in the table.
@@ -71,6 +74,7 @@ impl ResultList {
             Self::LegacyConduct => "legacy-conduct",
             Self::LegacyPrimarySubject => "legacy-primary-subject",
             Self::Award => "award",
+            Self::Flag => "flag",
         }
     }
 }

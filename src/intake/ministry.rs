@@ -6,6 +6,8 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decode::resolved;
 pub use decode::{Decoded, decode};
 pub use encode::{EncodeError, encode};
+pub(crate) use encode::{escape_text, is_xml_char};
 pub use profile::{FILE, Family, Profile, pointer};

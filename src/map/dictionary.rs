@@ -82,6 +82,8 @@ pub struct Column {
 pub struct Table {
     /// Name.
     pub name: String,
+    /// Columns that every record begins with: its id, event, version and time.
+    pub envelope: Vec<Column>,
     /// Columns of kind `data`; technical keys and the receiver's columns are not sent.
     pub columns: Vec<Column>,
     /// Tables whose rows belong to one row of this table, in the order of the dictionary.
@@ -271,6 +273,38 @@ fn is_to_ten(value: &str) -> bool {
     value == "10" || digits(value, 1)
 }
 
+impl Table {
+    /// Find what is absent though required, or present though another of its group is.
+    ///
+    /// `value` gives the value of the column at an index, if it has one.
+    pub fn absences<'v>(
+        &self,
+        value: impl Fn(usize) -> Option<&'v str>,
+    ) -> Vec<(usize, FaultKind)> {
+        let mut faults = Vec::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            let excused = column.unless.is_some_and(|other| value(other) == Some("1"));
+            if column.required && !excused && value(index).is_none() {
+                faults.push((index, FaultKind::Missing));
+            }
+            let Some(group) = &column.group else { continue };
+            let in_group = |other: &&Column| other.group.as_ref() == Some(group);
+            if self.columns[..index].iter().any(|other| in_group(&other)) {
+                continue;
+            }
+            let filled = (index..self.columns.len())
+                .filter(|other| in_group(&&self.columns[*other]) && value(*other).is_some())
+                .count();
+            match filled {
+                0 => faults.push((index, FaultKind::Missing)),
+                1 => {}
+                _ => faults.push((index, FaultKind::MoreThanOne)),
+            }
+        }
+        faults
+    }
+}
+
 /// The dictionary of the record tables the gateway sends.
 #[derive(Debug, Clone)]
 pub struct Dictionary {
@@ -330,15 +364,24 @@ impl Dictionary {
             if flat.last().is_none_or(|last| last.name != row.table) {
                 flat.push(Table {
                     name: row.table.clone(),
+                    envelope: Vec::new(),
                     columns: Vec::new(),
                     children: Vec::new(),
                 });
             }
-            if row.role == Role::Data
-                && let Some(table) = flat.last_mut()
-            {
-                let column = column_of(row, table, line)?;
-                table.columns.push(column);
+            let (role, Some(table)) = (row.role, flat.last_mut()) else {
+                continue;
+            };
+            match role {
+                Role::Data => {
+                    let column = column_of(row, table, line)?;
+                    table.columns.push(column);
+                }
+                Role::Envelope => {
+                    let column = column_of(row, table, line)?;
+                    table.envelope.push(column);
+                }
+                Role::TechnicalKey | Role::Receiver => {}
             }
         }
         nest(flat)

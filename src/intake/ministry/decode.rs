@@ -336,7 +336,7 @@ impl<'p> Decoder<'p> {
     }
 }
 
-fn resolved(reference: &BytesRef<'_>) -> Option<char> {
+pub(crate) fn resolved(reference: &BytesRef<'_>) -> Option<char> {
     if reference.is_char_ref() {
         return reference.resolve_char_ref().ok().flatten();
     }
