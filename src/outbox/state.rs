@@ -1,6 +1,7 @@
 //! Names the states, events and outcomes of a batch on its way to a destination.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 /// State of a batch (reliability S3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -260,6 +261,21 @@ pub enum Event {
     Released,
 }
 
+impl Event {
+    /// Return the class kept with the attempt it ends.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Answered(outcome) => outcome.class(),
+            Self::Queried(outcome) => outcome.class(),
+            Self::Evidence { .. }
+            | Self::Frozen
+            | Self::Leased { .. }
+            | Self::LeaseExpired
+            | Self::Released => Outcome::Unknown.class(),
+        }
+    }
+}
+
 /// What must be done together with the change of state, in the same transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
@@ -310,8 +326,9 @@ pub struct Batch {
     pub reason: Option<Reason>,
 }
 
-/// Limits of the schedule; from the settings of a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Limits of the schedule, section `[destination.<name>.schedule]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// First back-off; attempt k waits `random(0, min(cap, base·2^k))`.
     pub backoff_base_ms: u64,

@@ -229,6 +229,26 @@ pub async fn destination_states(pool: &Pool) -> Result<Vec<DestinationState>, Da
         .collect())
 }
 
+/// Tell whether every entry for a destination has its end or is parked.
+pub async fn is_settled(pool: &Pool, destination: &str) -> Result<bool, DatabaseError> {
+    let client = pool.get().await?;
+    let row = client
+        .query_one(
+            "SELECT coalesce(sum(entries), 0)::bigint FROM hocba.outbox_tally
+             WHERE destination = $1 AND counted IN ('READY', 'IN_BATCH')",
+            &[&destination],
+        )
+        .await?;
+    Ok(row.get::<_, i64>(0) == 0)
+}
+
+/// Tell whether a destination is neither halted nor behind an open breaker.
+pub async fn may_send(pool: &Pool, destination: &str) -> Result<bool, DatabaseError> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    Ok(super::destination::store::gate(&transaction, destination).await?.is_some())
+}
+
 /// Begin a transaction for one participant in which statements keep to the indexes.
 ///
 /// The queue's tables start empty and are never analysed before the first wave: without this the planner

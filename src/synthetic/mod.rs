@@ -1,1 +1,3 @@
 //! Makes made-up but realistic transcripts, schools and certificates.
+
+pub mod pki;

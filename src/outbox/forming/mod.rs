@@ -144,22 +144,34 @@ pub fn build(
     Ok((frozen, whole))
 }
 
-/// Join frame and records again into exactly the frozen bytes.
+/// What the database holds of a frozen batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The batch.
+    pub key: BatchKey,
+    /// School year of its records.
+    pub school_year: i16,
+    /// Its members, in their order.
+    pub members: &'a [Member],
+    /// Their bodies, in the same order.
+    pub bodies: &'a [Option<StoredBody>],
+    /// Its frame.
+    pub frame: &'a StoredBody,
+}
+
+/// Join frame and records again into exactly the frozen bytes, whose digest is `body_sha256`.
 pub fn rebuild(
     vault: &Vault,
-    key: BatchKey,
-    school_year: i16,
-    members: &[Member],
-    bodies: &[Option<StoredBody>],
-    frame: &StoredBody,
+    parts: &Parts<'_>,
     body_sha256: &[u8],
     record_bytes_max: usize,
 ) -> Result<Vec<u8>, FormingError> {
+    let (key, school_year) = (parts.key, parts.school_year);
     let frame = vault.open_body(
         &frame_context(key, school_year),
-        frame.codec,
-        frame.key_id,
-        &frame.body,
+        parts.frame.codec,
+        parts.frame.key_id,
+        &parts.frame.body,
         FRAME_BYTES_MAX,
     )?;
     let lost = FormingError::NotTheFrozenBytes;
@@ -167,7 +179,7 @@ pub fn rebuild(
         return Err(lost);
     };
     let mut whole = prefix.to_vec();
-    for (member, body) in members.iter().zip(bodies) {
+    for (member, body) in parts.members.iter().zip(parts.bodies) {
         let opened = body
             .as_ref()
             .and_then(|body| open_record(vault, key, school_year, member, body, record_bytes_max));

@@ -68,6 +68,8 @@ pub struct Note {
     pub seen: &'static str,
     /// Whether the peer could not be reached: counts at the breaker.
     pub connect_failed: bool,
+    /// Failures the breaker had counted when the lease began; an answer ends them.
+    pub failures: i32,
 }
 
 /// Source of chance for back-off; seeded by whoever builds the engine.

@@ -151,6 +151,8 @@ pub async fn conclude(
     let stored = load(transaction, key).await?;
     if note.connect_failed {
         destination::count_failure(transaction, &stored.destination, policy).await?;
+    } else if note.failures > 0 && note.http_status.is_some() {
+        destination::reached(transaction, &stored.destination).await?;
     }
     let event = if stored.batch.epoch == epoch {
         event
@@ -283,6 +285,14 @@ pub async fn lock(
     Ok(stored.batch.epoch == epoch && stored.batch.state == BatchState::Forming)
 }
 
+/// Lock a batch before its evidence is compared, so that two answers are not judged side by side.
+pub async fn lock_batch(
+    transaction: &Transaction<'_>,
+    key: &BatchKey,
+) -> Result<(), DatabaseError> {
+    load(transaction, key).await.map(drop)
+}
+
 async fn load(transaction: &Transaction<'_>, key: &BatchKey) -> Result<Stored, DatabaseError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM hocba.outbox_batch WHERE participant_id = $1 AND message_id = $2 FOR UPDATE"
@@ -374,17 +384,12 @@ async fn close_attempt(
     event: Event,
     note: &Note,
 ) -> Result<(), DatabaseError> {
-    let class = match event {
-        Event::Answered(outcome) => outcome.class(),
-        Event::Queried(outcome) => outcome.class(),
-        _ => Outcome::Unknown.class(),
-    };
     let status = note.http_status.and_then(|status| i16::try_from(status).ok());
     transaction
         .execute(
             "UPDATE hocba.attempt SET class = $4, http_status = $5, seen = $6, closed_at = clock_timestamp()
              WHERE participant_id = $1 AND message_id = $2 AND epoch = $3 AND class IS NULL",
-            &[&key.participant_id, &key.message_id, &epoch, &class, &status, &note.seen],
+            &[&key.participant_id, &key.message_id, &epoch, &event.class(), &status, &note.seen],
         )
         .await?;
     Ok(())
