@@ -8,11 +8,12 @@ use deadpool_postgres::Pool;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::Settings;
 use super::store::{self, BatchLine, IntakeSums, RuleCount, Span, Waiting};
 use crate::codes::Codes;
-use crate::outbox::{self, Counts};
+use crate::outbox::store::{self as outbox, Counts};
 use crate::platform::clock::SharedClock;
 use crate::platform::database::DatabaseError;
 use crate::query::answer::vietnam_day;
@@ -22,7 +23,8 @@ const DAYS: i32 = 14;
 const SNAPSHOT_TRIES: u32 = 3;
 
 /// What became of the records of one province, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ProvinceFigures)]
 pub struct Row {
     /// Participant id; absent for the sum.
     pub participant_id: Option<i32>,
@@ -57,7 +59,13 @@ pub struct Row {
 }
 
 impl Row {
-    fn of(participant_id: i32, code: String, name: String, sums: IntakeSums, counts: &Counts) -> Self {
+    fn of(
+        participant_id: i32,
+        code: String,
+        name: String,
+        sums: IntakeSums,
+        counts: &Counts,
+    ) -> Self {
         Self {
             participant_id: Some(participant_id),
             code,
@@ -109,7 +117,7 @@ impl Row {
 }
 
 /// Counts by province for one destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DestinationFigures {
     /// Name of the destination; empty before the first was used.
     pub name: String,
@@ -127,11 +135,12 @@ pub struct DestinationFigures {
     /// Why, as a code.
     pub halted_reason: Option<String>,
     /// Batches under way, by state and reason.
+    #[schema(value_type = Vec<Object>)]
     pub batches: Vec<outbox::BatchCount>,
 }
 
 /// Everything the operators' page shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Figures {
     /// When it was counted.
     pub counted_at: String,
@@ -170,19 +179,29 @@ impl FigureBoard {
         }
     }
 
-    /// Return the pool, for pages about single batches.
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
+    /// Return one batch, the rules its records broke, and the name of its province.
+    pub(super) async fn batch(
+        &self,
+        participant_id: i32,
+        batch_id: Uuid,
+    ) -> Result<Option<(BatchLine, Vec<RuleCount>, String)>, DatabaseError> {
+        let Some(batch) = store::batch(&self.pool, participant_id, batch_id).await? else {
+            return Ok(None);
+        };
+        let rules = store::rules_of_batch(&self.pool, participant_id, batch_id).await?;
+        let provinces = store::provinces(&self.pool).await?;
+        let name = provinces
+            .iter()
+            .find(|province| province.participant_id == participant_id)
+            .map_or_else(String::new, |province| {
+                self.province_name(&province.code, province.registered_at)
+            });
+        Ok(Some((batch, rules, name)))
     }
 
     /// Return the settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Return the clock.
-    pub(super) fn clock(&self) -> &SharedClock {
-        &self.clock
     }
 
     /// Return figures that are at most `figures_cache_ms` old.
@@ -202,7 +221,7 @@ impl FigureBoard {
     }
 
     /// Return the name of a province in force on the day it was registered.
-    pub(super) fn province_name(&self, code: &str, registered_at: Timestamp) -> String {
+    fn province_name(&self, code: &str, registered_at: Timestamp) -> String {
         self.codes
             .province_by_code(code, vietnam_day(registered_at))
             .map_or_else(|| code.to_owned(), |province| province.name.to_string())
@@ -277,8 +296,14 @@ impl FigureBoard {
     // same before and after: delivery moves records between states, but only intake adds any.
     async fn snapshot(
         &self,
-    ) -> Result<(BTreeMap<i32, IntakeSums>, BTreeMap<(i32, String), Counts>, bool), DatabaseError>
-    {
+    ) -> Result<
+        (
+            BTreeMap<i32, IntakeSums>,
+            BTreeMap<(i32, String), Counts>,
+            bool,
+        ),
+        DatabaseError,
+    > {
         let mut before = store::intake_sums(&self.pool).await?;
         for _ in 0..SNAPSHOT_TRIES {
             let counts = outbox::counts(&self.pool).await?;

@@ -10,7 +10,7 @@ use super::chart::Chart;
 use super::figures::{DestinationFigures, Figures, Row};
 use super::store::{BatchLine, RuleCount};
 use crate::platform::problem::Problem;
-use crate::platform::texts::{self, Lang};
+use crate::platform::texts::{self, Bilingual, Lang};
 use crate::query::catalogue::Procedure;
 use crate::query::{Answer, Verdict};
 use crate::transcript::{Field, Fields, Transcript};
@@ -61,11 +61,11 @@ pub struct AnswerPage<'a> {
 #[derive(Template)]
 #[template(path = "public.html")]
 pub struct PublicPage {
-    vi: PublicText,
-    en: PublicText,
+    languages: [PublicText; 2],
 }
 
 struct PublicText {
+    lang: &'static str,
     title: String,
     lead: String,
     check: String,
@@ -76,9 +76,10 @@ struct PublicText {
 impl PublicPage {
     /// Take the texts from the catalogue.
     pub fn new() -> Self {
-        let text = |lang| {
+        let text = |lang, code| {
             let of = |key: &str| texts::text(lang, &format!("page.{key}"), &[]);
             PublicText {
+                lang: code,
                 title: of("title"),
                 lead: of("lead"),
                 check: of("check"),
@@ -87,8 +88,7 @@ impl PublicPage {
             }
         };
         Self {
-            vi: text(Lang::Vi),
-            en: text(Lang::En),
+            languages: [text(Lang::Vi, "vi"), text(Lang::En, "en")],
         }
     }
 }
@@ -142,6 +142,10 @@ impl View {
 
     fn t1(&self, key: &str, name: &str, value: &str) -> String {
         texts::text(self.lang, &format!("dashboard.{key}"), &[(name, value)])
+    }
+
+    fn words<'t>(&self, text: &'t Bilingual) -> &'t str {
+        text.in_lang(self.lang)
     }
 
     fn lang_code(&self) -> &'static str {
@@ -393,8 +397,13 @@ impl View {
             .collect()
     }
 
-    fn subjects(&self, transcript: &Transcript) -> EntryTable {
-        let has = |field: &Field| transcript.subjects.iter().any(|s| s.value(*field).is_some());
+    fn subjects(&self, transcript: &Transcript) -> Option<EntryTable> {
+        let has = |field: &Field| {
+            transcript
+                .subjects
+                .iter()
+                .any(|s| s.value(*field).is_some())
+        };
         let present: Vec<Field> = Field::ALL.iter().copied().filter(has).collect();
         let row = |entry: &Fields| {
             present
@@ -402,10 +411,10 @@ impl View {
                 .map(|field| entry.value(*field).unwrap_or("").to_owned())
                 .collect()
         };
-        EntryTable {
+        (!present.is_empty()).then(|| EntryTable {
             heads: present.iter().map(|f| self.field_name(*f)).collect(),
             rows: transcript.subjects.iter().map(row).collect(),
-        }
+        })
     }
 }
 
@@ -430,7 +439,10 @@ pub fn shape_of(figures: &Figures) -> String {
         .join("/")
     });
     let rules = figures.rules.iter().map(|rule| rule.rule.clone());
-    let batches = figures.batches.iter().map(|batch| batch.batch_id.to_string());
+    let batches = figures
+        .batches
+        .iter()
+        .map(|batch| batch.batch_id.to_string());
     [
         join(destinations.collect(), ";"),
         join(rules.collect(), ","),

@@ -35,10 +35,11 @@ pub struct IntakeSums {
 }
 
 /// What intake counted in one span of time.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = TimeSpanFigures)]
 pub struct Span {
     /// Beginning, local time of Việt Nam.
-    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
     /// New records.
     pub received: u64,
@@ -50,12 +51,8 @@ pub struct Span {
     pub closed: u64,
 }
 
-fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
-}
-
 /// How often a rule stopped a record.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct RuleCount {
     /// Rule id.
     pub rule: String,
@@ -64,23 +61,25 @@ pub struct RuleCount {
     /// Records it stopped.
     pub records: u64,
     /// The newest of them.
-    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
     /// Text of the rule, `{vi, en}`, of the newest.
+    #[schema(value_type = Object)]
     pub message: Value,
 }
 
 /// One batch as received.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct BatchLine {
     /// Participant id.
     pub participant_id: i32,
     /// Batch id.
     pub batch_id: Uuid,
     /// When it was received.
-    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// When its last record was decided.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
     /// `xml`, `content` or `ndjson`.
     pub format: String,
@@ -103,7 +102,7 @@ pub struct BatchLine {
 }
 
 /// What waits between provinces and destinations.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Waiting {
     /// Batches received and not yet worked through.
     pub batches_to_process: u64,
@@ -275,7 +274,8 @@ fn rule_count(row: &tokio_postgres::Row) -> RuleCount {
     }
 }
 
-const BATCH_COLUMNS: &str = "participant_id, batch_id, received_at, finished_at, format, body_bytes, state,
+const BATCH_COLUMNS: &str =
+    "participant_id, batch_id, received_at, finished_at, format, body_bytes, state,
     announced, received, duplicates, rejected, held, accepted";
 
 /// Return the newest batches that were refused or have rejected or held records.

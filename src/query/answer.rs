@@ -19,6 +19,7 @@ use super::request::{OfficerName, Question, QuestionLimits, Subject};
 use super::shape::{Answer, Draft};
 use super::store::{self, DirectoryRow};
 use super::verdict::{self, Asked, Dossier, Evidence, Status};
+use crate::access::{Access, Role};
 use crate::audit::leaf_hash;
 use crate::platform::clock::SharedClock;
 use crate::signature::{Signer, jws};
@@ -37,6 +38,7 @@ pub struct Asker {
 /// Answers questions; shared by the machines' and the persons' listener.
 pub struct Answerer {
     pool: Pool,
+    access: Arc<Access>,
     vault: Arc<Vault>,
     evidence: Arc<EvidenceReader>,
     catalogue: Arc<Catalogue>,
@@ -53,8 +55,13 @@ struct Found {
 
 impl Answerer {
     /// Put the parts together; `pool` is that of the role query.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each part is handed in by app, once"
+    )]
     pub fn new(
         pool: Pool,
+        access: Arc<Access>,
         vault: Arc<Vault>,
         evidence: Arc<EvidenceReader>,
         catalogue: Arc<Catalogue>,
@@ -64,6 +71,7 @@ impl Answerer {
     ) -> Self {
         Self {
             pool,
+            access,
             vault,
             evidence,
             catalogue,
@@ -72,6 +80,11 @@ impl Answerer {
             pace: Pace::new(&settings),
             settings,
         }
+    }
+
+    /// Return the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Return the limits of a question.
@@ -92,9 +105,17 @@ impl Answerer {
     /// # Errors
     /// [`QueryError::OfficerUnknown`] for a person who is not an officer of this agency now.
     pub async fn officer_of(&self, agency: i32, name: OfficerName) -> Result<Asker, QueryError> {
-        let found = store::load_officer(&self.pool, agency, name, self.clock.now()).await?;
-        let officer = found.ok_or(QueryError::OfficerUnknown)?;
-        Ok(Asker { agency, officer })
+        let found = match name {
+            OfficerName::Person(id) => self.access.officer_of(agency, id).await?,
+            OfficerName::Fingerprint(bytes) => self.access.person(&bytes).await?,
+        };
+        let officer = found
+            .filter(|person| person.role == Role::Officer && person.participant_id == Some(agency))
+            .ok_or(QueryError::OfficerUnknown)?;
+        Ok(Asker {
+            agency,
+            officer: officer.person_id,
+        })
     }
 
     /// Answer `question` of `asker`; when this returns an answer, its audit leaf is committed.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::store::SIGNED_BODY;
 use super::verdict::Evidence;
-use crate::intake::ministry;
+use crate::intake::{canonical, ministry};
 use crate::signature::{Inherited, SignerBlock, Verifier};
 use crate::transcript::{Field, Transcript, TranscriptCode};
 use crate::trust::{Anchors, Decision, SignerPurpose};
@@ -43,6 +43,7 @@ pub struct EvidenceReader {
     vault: Arc<Vault>,
     verifier: Arc<Verifier>,
     profile: Arc<ministry::Profile>,
+    line_limits: canonical::Settings,
     anchors: Arc<Anchors>,
     organisation_roles: Vec<String>,
     source_bytes_max: usize,
@@ -54,6 +55,7 @@ impl EvidenceReader {
         vault: Arc<Vault>,
         verifier: Arc<Verifier>,
         profile: Arc<ministry::Profile>,
+        line_limits: canonical::Settings,
         anchors: Arc<Anchors>,
         organisation_roles: Vec<String>,
         source_bytes_max: usize,
@@ -62,6 +64,7 @@ impl EvidenceReader {
             vault,
             verifier,
             profile,
+            line_limits,
             anchors,
             organisation_roles,
             source_bytes_max,
@@ -119,8 +122,32 @@ impl EvidenceReader {
         }
     }
 
-    fn read_json(&self, _line: &[u8], _now: Timestamp) -> Evidence {
-        Evidence::Unreadable
+    fn read_json(&self, line: &[u8], now: Timestamp) -> Evidence {
+        let rules = &self.verifier.profile().signers;
+        let Ok(line) = canonical::decode(line, &self.line_limits, rules) else {
+            return Evidence::Forged;
+        };
+        let mut verified = Vec::with_capacity(line.signatures.len());
+        for (role, token) in &line.signatures {
+            match self.verifier.verify_detached(token, &line.record_octets) {
+                Ok(jws) => verified.push((role, jws)),
+                Err(_) => return Evidence::Forged,
+            }
+        }
+        let signers: Vec<Signer<'_>> = verified
+            .iter()
+            .map(|(role, jws)| Signer {
+                role,
+                certificate: &jws.certificate,
+                chain: &jws.chain,
+                signing_time: jws.signing_time,
+                personal_number: None,
+            })
+            .collect();
+        match self.believe(&signers, now) {
+            Ok(()) => Evidence::Genuine(Box::new(line.transcript)),
+            Err(evidence) => evidence,
+        }
     }
 
     // All signers must be believed as of the time they signed.

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod birth;
 pub mod catalogue;
 pub mod evidence;
+pub mod http;
 mod ledger;
 pub mod pace;
 mod policy;
@@ -23,6 +24,7 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
+use crate::access::AccessError;
 use crate::platform::database::DatabaseError;
 use crate::signature::SignError;
 use pace::TooFast;
@@ -74,6 +76,9 @@ pub enum QueryError {
     /// The officer named is not one of this agency, or not any more.
     #[error("the officer is not registered for this agency")]
     OfficerUnknown,
+    /// The registry of officers cannot be asked.
+    #[error(transparent)]
+    Registry(#[from] AccessError),
     /// A budget is used up.
     #[error("too many questions; next one in {} s", .0.retry_after_s)]
     TooFast(TooFast),

@@ -1,7 +1,7 @@
 //! Reads a question strictly: every member known, every value in its form, nothing echoed in refusals.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::birth::BirthDate;
@@ -13,7 +13,7 @@ const NONCE_CHARS_MAX: usize = 64;
 const PROCEDURE_CHARS_MAX: usize = 20;
 
 /// The question as an agency sends it.
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerificationRequest {
     /// Code of the administrative procedure (mã TTHC).
@@ -37,7 +37,7 @@ pub struct VerificationRequest {
 }
 
 /// How the pupil is named; exactly one of the two ways.
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectRequest {
     /// UUID v4 of the transcript (mã tra cứu học bạ).
@@ -130,12 +130,15 @@ pub struct Malformed {
     pub pointer: String,
     /// The permitted form, as a key below `query.permitted-` of the catalogue of texts.
     pub permitted: &'static str,
+    /// The limit that was passed, where there is one; else 0.
+    pub limit: usize,
 }
 
 fn malformed(pointer: &str, permitted: &'static str) -> Malformed {
     Malformed {
         pointer: pointer.to_owned(),
         permitted,
+        limit: 0,
     }
 }
 
@@ -154,18 +157,19 @@ pub fn parse(body: &[u8], limits: QuestionLimits) -> Result<Question, Malformed>
     let request: VerificationRequest = serde_json::from_slice(body).map_err(|error| Malformed {
         pointer: format!("{}:{}", error.line(), error.column()),
         permitted: "shape",
+        limit: 0,
     })?;
-    let mut digest_bytes = [0; 32];
-    digest_bytes.copy_from_slice(digest(&SHA256, body).as_ref());
-    check(request, digest_bytes, limits)
+    check(request, body, limits)
 }
 
-/// Check a question that did not come as JSON; `digest` is that of the bytes it came in.
+/// Check a question that came in another form; `bytes` is its JSON form, of which the answer names the digest.
 pub fn check(
     request: VerificationRequest,
-    digest: [u8; 32],
+    bytes: &[u8],
     limits: QuestionLimits,
 ) -> Result<Question, Malformed> {
+    let mut request_digest = [0; 32];
+    request_digest.copy_from_slice(digest(&SHA256, bytes).as_ref());
     if !is_token(&request.procedure, 3, PROCEDURE_CHARS_MAX, ".") {
         return Err(malformed("/procedure", "procedure"));
     }
@@ -188,7 +192,7 @@ pub fn check(
         school_years: years_of(request.school_years, limits.school_years_max)?,
         procedure: request.procedure,
         case: request.case,
-        digest,
+        digest: request_digest,
     })
 }
 
@@ -254,7 +258,10 @@ fn years_of(asked: Option<Vec<String>>, years_max: usize) -> Result<Vec<SchoolYe
         return Ok(Vec::new());
     };
     if asked.is_empty() || asked.len() > years_max {
-        return Err(malformed("/school_years", "school-years"));
+        return Err(Malformed {
+            limit: years_max,
+            ..malformed("/school_years", "school-years")
+        });
     }
     let mut years = Vec::with_capacity(asked.len());
     for (index, text) in asked.iter().enumerate() {

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::request::OfficerName;
 use crate::audit::{self, Leaf};
 use crate::platform::database::{DatabaseError, begin_for};
 
@@ -41,29 +40,6 @@ pub struct StoredRecord {
     pub received_at: Timestamp,
     /// Codec, key version and bytes of the body.
     pub body: Option<(i16, i32, Vec<u8>)>,
-}
-
-/// Return the person id of the officer `name` of `agency`, if he may act at `now`.
-pub async fn load_officer(
-    pool: &Pool,
-    agency: i32,
-    name: OfficerName,
-    now: Timestamp,
-) -> Result<Option<Uuid>, DatabaseError> {
-    let (person, fingerprint) = match name {
-        OfficerName::Person(id) => (Some(id), None),
-        OfficerName::Fingerprint(bytes) => (None, Some(bytes.to_vec())),
-    };
-    let client = pool.get().await?;
-    let row = client
-        .query_opt(
-            "SELECT person_id FROM hocba.person
-             WHERE role = 'officer' AND participant_id = $1 AND ended_at IS NULL AND not_after > $4
-               AND (person_id = $2 OR fingerprint = $3)",
-            &[&agency, &person, &fingerprint, &now],
-        )
-        .await?;
-    Ok(row.map(|row| row.get(0)))
 }
 
 /// Return the transcripts of the pupil with `code`, or with one of `subject_refs`; at most `rows_max`.
