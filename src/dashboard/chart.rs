@@ -3,7 +3,7 @@
 use super::page::View;
 use super::store::Span;
 
-const BAR_WIDTH: usize = 30;
+const WIDTH: usize = 720;
 const HEIGHT: u64 = 100;
 const BASE: u64 = 110;
 
@@ -11,6 +11,8 @@ const BASE: u64 = 110;
 pub(super) struct Chart<'a> {
     pub(super) title: &'static str,
     pub(super) width: usize,
+    pub(super) pitch: usize,
+    pub(super) bar: usize,
     pub(super) bars: Vec<Bar<'a>>,
 }
 
@@ -18,6 +20,9 @@ pub(super) struct Chart<'a> {
 pub(super) struct Bar<'a> {
     pub(super) span: &'a Span,
     pub(super) x: usize,
+    pub(super) left: usize,
+    pub(super) right: usize,
+    pub(super) middle: usize,
     pub(super) received: (u64, u64),
     pub(super) closed: (u64, u64),
     pub(super) stopped: (u64, u64),
@@ -45,12 +50,17 @@ pub(super) fn chart<'a>(
         let height = (value.saturating_mul(HEIGHT) / most).max(u64::from(value > 0) * 2);
         (BASE - height.min(HEIGHT), height.min(HEIGHT))
     };
+    let pitch = WIDTH / spans.len().max(1);
+    let thickness = pitch * 2 / 5;
     let bars = spans
         .iter()
         .enumerate()
         .map(|(index, span)| Bar {
             span,
-            x: index * BAR_WIDTH,
+            x: index * pitch,
+            left: index * pitch + pitch / 2 - thickness,
+            right: index * pitch + pitch / 2,
+            middle: index * pitch + pitch / 2,
             received: bar(span.received),
             closed: bar(span.closed),
             stopped: bar(span.stopped),
@@ -61,7 +71,9 @@ pub(super) fn chart<'a>(
         .collect();
     Chart {
         title,
-        width: spans.len() * BAR_WIDTH,
+        width: WIDTH,
+        pitch,
+        bar: thickness,
         bars,
     }
 }

@@ -122,8 +122,8 @@ pub(super) fn operator<'a>(
         view,
         figures,
         charts: vec![
-            chart(view, "hours", &figures.hours, "%H", 3),
-            chart(view, "days", &figures.days, "%d/%m", 2),
+            chart(view, "last-hours", &figures.hours, "%H", 3),
+            chart(view, "last-days", &figures.days, "%d/%m", 2),
         ],
         refresh_ms: settings.refresh_ms,
         seconds: (settings.refresh_ms / 1_000).max(1).to_string(),

@@ -214,13 +214,16 @@ impl View {
     }
 
     fn age(&self, seconds: &Option<u64>) -> String {
-        match seconds {
-            None => "–".to_owned(),
-            Some(s) if *s < 60 => format!("{s} s"),
-            Some(s) if *s < 3_600 => format!("{} min", s / 60),
-            Some(s) if *s < 172_800 => format!("{} h", s / 3_600),
-            Some(s) => format!("{} d", self.n(&(s / 86_400))),
-        }
+        let Some(seconds) = *seconds else {
+            return "–".to_owned();
+        };
+        let (value, unit) = match seconds {
+            0..60 => (seconds, "seconds"),
+            60..3_600 => (seconds / 60, "minutes"),
+            3_600..172_800 => (seconds / 3_600, "hours"),
+            _ => (seconds / 86_400, "days-unit"),
+        };
+        format!("{} {}", self.n(&value), self.t(unit))
     }
 
     fn state(&self, state: &str) -> String {

@@ -31,8 +31,6 @@ pub struct Settings {
     pub builders_max: usize,
     /// Time a worker may take to build a batch before another takes over, in milliseconds.
     pub forming_lease_ms: u64,
-    /// Receipts judged again per round, after a crash left them unjudged.
-    pub unjudged_receipts_max: u32,
     /// Leases ended per round.
     pub expired_leases_max: u32,
 }

@@ -14,7 +14,7 @@ use crate::submit::Proof;
 
 pub use signed::{
     RECEIPT_TYPE, REFUSAL_TYPE, Receipt, ReceiptItem, Refusal, STATUS_TYPE, SignedReceipts, Status,
-    receipt_settings,
+    hex, receipt_settings, sign,
 };
 pub use status_answer::StatusAnswers;
 

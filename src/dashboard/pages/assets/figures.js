@@ -26,12 +26,14 @@
     ].join("|");
   }
 
+  var units = language === "en-GB" ? ["s", "min", "h", "d"] : ["giây", "phút", "giờ", "ngày"];
+
   function age(seconds) {
     if (seconds === undefined || seconds === null) return "–";
-    if (seconds < 60) return numbers.format(seconds) + " s";
-    if (seconds < 3600) return numbers.format(Math.floor(seconds / 60)) + " min";
-    if (seconds < 172800) return numbers.format(Math.floor(seconds / 3600)) + " h";
-    return numbers.format(Math.floor(seconds / 86400)) + " d";
+    if (seconds < 60) return numbers.format(seconds) + " " + units[0];
+    if (seconds < 3600) return numbers.format(Math.floor(seconds / 60)) + " " + units[1];
+    if (seconds < 172800) return numbers.format(Math.floor(seconds / 3600)) + " " + units[2];
+    return numbers.format(Math.floor(seconds / 86400)) + " " + units[3];
   }
 
   function write(element, text) {
