@@ -121,11 +121,7 @@ impl Step<'_> {
         if self.batch.attempts >= self.policy.park_after_attempts || self.is_old() {
             return self.park(Reason::Exhausted);
         }
-        let backoff = backoff_ms(
-            self.policy,
-            self.batch.attempts.saturating_sub(1),
-            self.rng,
-        );
+        let backoff = backoff_ms(self.policy, self.batch.attempts.saturating_sub(1), self.rng);
         self.enter(BatchState::RetryWait, Some(reason));
         self.wait_ms(backoff.max(at_least_ms.min(self.policy.retry_after_cap_ms)));
     }
@@ -253,11 +249,7 @@ impl Step<'_> {
     }
 
     fn ask_again(&mut self, at_least_ms: u64) {
-        let backoff = backoff_ms(
-            self.policy,
-            self.batch.queries.saturating_sub(1),
-            self.rng,
-        );
+        let backoff = backoff_ms(self.policy, self.batch.queries.saturating_sub(1), self.rng);
         self.wait_ms(backoff.max(at_least_ms.min(self.policy.retry_after_cap_ms)));
     }
 

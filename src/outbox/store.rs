@@ -246,7 +246,9 @@ pub async fn is_settled(pool: &Pool, destination: &str) -> Result<bool, Database
 pub async fn may_send(pool: &Pool, destination: &str) -> Result<bool, DatabaseError> {
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
-    Ok(super::destination::store::gate(&transaction, destination).await?.is_some())
+    Ok(super::destination::store::gate(&transaction, destination)
+        .await?
+        .is_some())
 }
 
 /// Begin a transaction for one participant in which statements keep to the indexes.

@@ -13,8 +13,8 @@ use crate::outbox::members::{Closing, Member};
 use crate::submit::Proof;
 
 pub use signed::{
-    RECEIPT_TYPE, REFUSAL_TYPE, Receipt, ReceiptItem, Refusal, STATUS_TYPE, SignedReceipts, Status, hex,
-    receipt_settings, sign,
+    RECEIPT_TYPE, REFUSAL_TYPE, Receipt, ReceiptItem, Refusal, STATUS_TYPE, SignedReceipts, Status,
+    hex, receipt_settings, sign,
 };
 pub use status_answer::StatusAnswers;
 

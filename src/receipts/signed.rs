@@ -130,7 +130,10 @@ impl SignedReceipts {
                     .unwrap_or_else(|| refused(&refusal, expected))
             }),
             Some(STATUS_TYPE) => read(&payload, |status: Status| {
-                match (status.message_id == expected.message_id, status.state.as_str()) {
+                match (
+                    status.message_id == expected.message_id,
+                    status.state.as_str(),
+                ) {
                     (false, _) => Judgement::Foreign,
                     (true, "unknown") => Judgement::NotFound,
                     (true, "pending") => Judgement::Pending,

@@ -75,7 +75,9 @@ impl StatusAnswers {
         };
         if !self.shape.message_id_pointer.is_empty() {
             let named = answer.pointer(&self.shape.message_id_pointer);
-            let named = named.and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok());
+            let named = named
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<Uuid>().ok());
             match named {
                 Some(message_id) if message_id == expected.message_id => {}
                 Some(_) => return Judgement::Foreign,
@@ -99,9 +101,12 @@ impl StatusAnswers {
     ) -> Judgement {
         let mut lines: BTreeMap<Uuid, Line> = BTreeMap::new();
         for row in rows {
-            let member = codes
-                .get(&row.ma_tra_cuu_uuid)
-                .and_then(|id| expected.members.iter().find(|member| member.record_id == *id));
+            let member = codes.get(&row.ma_tra_cuu_uuid).and_then(|id| {
+                expected
+                    .members
+                    .iter()
+                    .find(|member| member.record_id == *id)
+            });
             let Some(member) = member else {
                 return Judgement::Conflict("not-a-member");
             };

@@ -61,14 +61,20 @@ impl Checker {
         }
         self.verifier
             .records(bytes)
-            .map(|record| record.map(|slice| self.record(&slice)).map_err(|_| bad("malformed")))
+            .map(|record| {
+                record
+                    .map(|slice| self.record(&slice))
+                    .map_err(|_| bad("malformed"))
+            })
             .collect()
     }
 
     fn record(&self, slice: &RecordSlice) -> Checked {
         let digest = hex(&sha256(&slice.bytes));
         let received = self.dictionary.check_record(&slice.bytes);
-        let version = received.version.and_then(|version| i32::try_from(version.get()).ok());
+        let version = received
+            .version
+            .and_then(|version| i32::try_from(version.get()).ok());
         Checked {
             record_id: received.record_id.clone().unwrap_or_default(),
             version: version.unwrap_or(0),

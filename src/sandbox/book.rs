@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::batch::{Checked, Refused};
-use super::ledger::{self, Applied, Appender, LedgerError};
+use super::ledger::{self, Appender, Applied, LedgerError};
 use crate::receipts::{
     RECEIPT_TYPE, REFUSAL_TYPE, Receipt, ReceiptItem, Refusal, STATUS_TYPE, Status, Verdict, sign,
 };
@@ -56,7 +56,10 @@ impl Book {
         let answers: Vec<Answer> = ledger::read_lines(&answer_path)?;
         Ok(Self {
             records,
-            answers: answers.into_iter().map(|answer| (answer.message_id, answer)).collect(),
+            answers: answers
+                .into_iter()
+                .map(|answer| (answer.message_id, answer))
+                .collect(),
             ledger: Appender::open(path)?,
             answer_log: Appender::open(&answer_path)?,
             signer,
@@ -88,7 +91,10 @@ impl Book {
                     received_at: at,
                     reason: refused.reason.to_owned(),
                 };
-                (refused.status, sign(&refusal, REFUSAL_TYPE, &*self.signer, at)?)
+                (
+                    refused.status,
+                    sign(&refusal, REFUSAL_TYPE, &*self.signer, at)?,
+                )
             }
             Ok(records) => {
                 let (items, applied) = self.judge(message_id, &records, at);
@@ -101,7 +107,8 @@ impl Book {
                 let token = sign(&receipt, RECEIPT_TYPE, &*self.signer, at)?;
                 self.ledger.append(&applied)?;
                 for line in applied {
-                    self.records.insert(line.id_ban_ghi, (line.phien_ban, line.digest));
+                    self.records
+                        .insert(line.id_ban_ghi, (line.phien_ban, line.digest));
                 }
                 (200, token)
             }
@@ -137,7 +144,10 @@ impl Book {
         let mut items = Vec::with_capacity(records.len());
         let mut applied: Vec<Applied> = Vec::new();
         for record in records {
-            let here = applied.iter().rev().find(|line| line.id_ban_ghi == record.record_id);
+            let here = applied
+                .iter()
+                .rev()
+                .find(|line| line.id_ban_ghi == record.record_id);
             let held = match here {
                 Some(line) => Some((line.phien_ban, line.digest.as_str())),
                 None => self
@@ -152,9 +162,10 @@ impl Book {
                 {
                     (Verdict::AlreadyApplied, None)
                 }
-                (None, Some((version, _))) if version >= record.version => {
-                    (Verdict::IgnoredOlder, Some("version-not-greater".to_owned()))
-                }
+                (None, Some((version, _))) if version >= record.version => (
+                    Verdict::IgnoredOlder,
+                    Some("version-not-greater".to_owned()),
+                ),
                 (None, _) => (Verdict::Accepted, None),
             };
             if verdict == Verdict::Accepted {

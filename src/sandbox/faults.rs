@@ -143,8 +143,15 @@ impl Script {
     /// Parse a script; the error names the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(wrong) = file.chance.iter().find(|c| !(0.0..=1.0).contains(&c.probability)) {
-            return Err(format!("probability is {}; permitted is 0.0 to 1.0", wrong.probability));
+        if let Some(wrong) = file
+            .chance
+            .iter()
+            .find(|c| !(0.0..=1.0).contains(&c.probability))
+        {
+            return Err(format!(
+                "probability is {}; permitted is 0.0 to 1.0",
+                wrong.probability
+            ));
         }
         Ok(Self::of(file))
     }
@@ -162,7 +169,9 @@ impl Script {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let (sequence, rng) = &mut *left;
         let meets = |on: On| on == request || on == On::Any;
-        let place = sequence.iter().position(|step| step.times > 0 && meets(step.on));
+        let place = sequence
+            .iter()
+            .position(|step| step.times > 0 && meets(step.on));
         if let Some(place) = place
             && let Some(step) = sequence.get_mut(place)
         {
@@ -205,7 +214,8 @@ mod tests {
 
     #[test]
     fn equal_seeds_give_equal_faults() {
-        let text = "seed = 5\n[[chance]]\nprobability = 0.5\nfault = { kind = \"drop_response\" }\n";
+        let text =
+            "seed = 5\n[[chance]]\nprobability = 0.5\nfault = { kind = \"drop_response\" }\n";
         let draw = || {
             let script = Script::parse(text).unwrap();
             (0..64).map(|_| script.next(On::Submit)).collect::<Vec<_>>()
@@ -217,7 +227,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error = Script::parse("seed = 1\n\n[[sequence]]\nfaults = 3\n").err().unwrap();
+        let error = Script::parse("seed = 1\n\n[[sequence]]\nfaults = 3\n")
+            .err()
+            .unwrap();
         assert!(error.contains("line"), "{error}");
     }
 }

@@ -65,7 +65,9 @@ impl Desk {
             &["status"],
         );
         Ok(Self {
-            clients: fingerprints(&settings.client_certificate_files)?.into_iter().collect(),
+            clients: fingerprints(&settings.client_certificate_files)?
+                .into_iter()
+                .collect(),
             limiter: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             limiter_clock: DefaultClock::default(),
             script,
@@ -113,7 +115,9 @@ impl Desk {
 
     fn known(&self, message_id: Uuid, digest: &str) -> Result<Option<Answer>, Unanswered> {
         let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.answer(message_id).map(|answer| same_bytes(answer, digest)).transpose()
+        book.answer(message_id)
+            .map(|answer| same_bytes(answer, digest))
+            .transpose()
     }
 
     fn status(&self, message_id: Uuid) -> Result<(u16, String), Unanswered> {
@@ -147,7 +151,10 @@ enum Unanswered {
 
 impl From<BookError> for Unanswered {
     fn from(error: BookError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "the sandbox could not keep a batch");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the sandbox could not keep a batch"
+        );
         Self::Fault
     }
 }
@@ -174,7 +181,11 @@ impl Unanswered {
     )
 )]
 #[post("/v1/batches")]
-async fn submit_batch(desk: web::Data<Desk>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+async fn submit_batch(
+    desk: web::Data<Desk>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
     if let Err(problem) = desk.admit(&request) {
         return desk.count(problem.error_response());
     }
@@ -182,7 +193,10 @@ async fn submit_batch(desk: web::Data<Desk>, request: HttpRequest, body: web::By
     if let Some(response) = before(fault).await {
         return desk.count(response);
     }
-    let header = request.headers().get(MESSAGE_ID).and_then(|value| value.to_str().ok());
+    let header = request
+        .headers()
+        .get(MESSAGE_ID)
+        .and_then(|value| value.to_str().ok());
     let Some(message_id) = header.and_then(|value| value.parse::<Uuid>().ok()) else {
         return desk.count(Problem::new(400, "sandbox-no-message-id", &[]).error_response());
     };
@@ -209,7 +223,11 @@ async fn submit_batch(desk: web::Data<Desk>, request: HttpRequest, body: web::By
     )
 )]
 #[get("/v1/batches/{message_id}")]
-async fn batch_status(desk: web::Data<Desk>, request: HttpRequest, id: web::Path<Uuid>) -> HttpResponse {
+async fn batch_status(
+    desk: web::Data<Desk>,
+    request: HttpRequest,
+    id: web::Path<Uuid>,
+) -> HttpResponse {
     if let Err(problem) = desk.admit(&request) {
         return desk.count(problem.error_response());
     }
@@ -226,7 +244,9 @@ async fn batch_status(desk: web::Data<Desk>, request: HttpRequest, id: web::Path
 
 impl Desk {
     fn count(&self, response: HttpResponse) -> HttpResponse {
-        self.answers.with_label_values(&[response.status().as_str()]).inc();
+        self.answers
+            .with_label_values(&[response.status().as_str()])
+            .inc();
         response
     }
 }
@@ -246,10 +266,9 @@ async fn before(fault: Fault) -> Option<HttpResponse> {
             problem.retry_after_s = retry_after_s;
             Some(problem.error_response())
         }
-        Fault::DropResponse
-        | Fault::None
-        | Fault::RefuseRecord { .. }
-        | Fault::Trickle { .. } => None,
+        Fault::DropResponse | Fault::None | Fault::RefuseRecord { .. } | Fault::Trickle { .. } => {
+            None
+        }
     }
 }
 
@@ -269,7 +288,9 @@ fn after(fault: Fault, status: u16, token: String) -> HttpResponse {
                 tokio::time::sleep(pause).await;
                 Some((Ok::<Bytes, io::Error>(piece), left))
             });
-            HttpResponse::build(status).content_type(JOSE).streaming(slow)
+            HttpResponse::build(status)
+                .content_type(JOSE)
+                .streaming(slow)
         }
         _ => HttpResponse::build(status).content_type(JOSE).body(token),
     }

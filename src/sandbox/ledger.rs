@@ -109,7 +109,10 @@ impl Appender {
         options.create(true).append(true).read(true);
         let file = options.open(path).map_err(fault)?;
         let bytes = std::fs::read(path).map_err(fault)?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         if whole < bytes.len() {
             file.set_len(whole as u64).map_err(fault)?;
         }
@@ -161,7 +164,10 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"messageId\":\"0000").unwrap();
         assert_eq!(read(&path).unwrap(), [applied(1), applied(2)]);
-        Appender::open(&path).unwrap().append(&[applied(3)]).unwrap();
+        Appender::open(&path)
+            .unwrap()
+            .append(&[applied(3)])
+            .unwrap();
         assert_eq!(read(&path).unwrap(), [applied(1), applied(2), applied(3)]);
     }
 

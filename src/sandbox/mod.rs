@@ -103,7 +103,11 @@ pub struct Sandbox {
 }
 
 /// Bind the sandbox; it remembers what its ledger holds.
-pub fn run(settings: &Settings, parts: &Parts, shutdown: &Shutdown) -> Result<Sandbox, SandboxError> {
+pub fn run(
+    settings: &Settings,
+    parts: &Parts,
+    shutdown: &Shutdown,
+) -> Result<Sandbox, SandboxError> {
     let profile: Profile = parts.tables.parse(PROFILE_FILE)?;
     let checker = batch::Checker {
         verifier: Verifier::new(profile, parts.signature.clone()),

@@ -65,7 +65,10 @@ impl National {
         let mut request = request
             .header(CONTENT_TYPE, "application/xml")
             .header("Content-Digest", digest)
-            .header(&self.settings.message_id_header, envelope.message_id.to_string());
+            .header(
+                &self.settings.message_id_header,
+                envelope.message_id.to_string(),
+            );
         if envelope.possible_duplicate {
             request = request.header(&self.settings.possible_duplicate_header, "true");
         }

@@ -199,7 +199,12 @@ mod tests {
     fn only_evidence_settles() {
         for status in 100..600 {
             for wire in [answer(status), later(status)] {
-                for proof in [Proof::Nothing, Proof::NotFound, Proof::Pending, Proof::Refusal] {
+                for proof in [
+                    Proof::Nothing,
+                    Proof::NotFound,
+                    Proof::Pending,
+                    Proof::Refusal,
+                ] {
                     let outcome = classify(wire, proof);
                     assert!(
                         !matches!(outcome, Outcome::Settled | Outcome::PartlySettled),
@@ -213,7 +218,10 @@ mod tests {
     #[test]
     fn a_message_is_not_found_only_when_the_destination_proves_it() {
         for status in 100..600 {
-            assert_ne!(classify_query(answer(status), Proof::Nothing), QueryOutcome::NotFound);
+            assert_ne!(
+                classify_query(answer(status), Proof::Nothing),
+                QueryOutcome::NotFound
+            );
         }
         let rows = [
             (answer(404), Proof::NotFound, QueryOutcome::NotFound),

@@ -116,9 +116,16 @@ pub fn build(
             left_out.push(member.record_id);
             continue;
         }
-        let plain = body
-            .as_ref()
-            .and_then(|body| open_record(vault, forming.key, forming.school_year, member, body, shape.record_bytes_max));
+        let plain = body.as_ref().and_then(|body| {
+            open_record(
+                vault,
+                forming.key,
+                forming.school_year,
+                member,
+                body,
+                shape.record_bytes_max,
+            )
+        });
         match plain {
             None => unreadable.push(member.record_id),
             Some(plain) if opened.is_empty() || bytes + plain.len() <= room => {

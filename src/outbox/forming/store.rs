@@ -6,9 +6,9 @@ use tokio_postgres::Transaction;
 use uuid::Uuid;
 
 use super::{Forming, Frozen, Member, StoredBody};
+use crate::outbox::members::store as members_of;
 use crate::outbox::schedule::store::{self as schedule, Concluded};
 use crate::outbox::schedule::{BatchKey, Chance};
-use crate::outbox::members::store as members_of;
 use crate::outbox::state::Policy;
 use crate::outbox::store::{begin, prefer_indexes};
 use crate::platform::database::DatabaseError;
@@ -305,7 +305,11 @@ async fn leave(
         .execute(
             "UPDATE hocba.outbox_batch SET fresh_count = greatest(0, fresh_count - $3)
              WHERE participant_id = $1 AND message_id = $2",
-            &[&participant_id, &forming.key.message_id, &count(records.len())],
+            &[
+                &participant_id,
+                &forming.key.message_id,
+                &count(records.len()),
+            ],
         )
         .await?;
     transaction

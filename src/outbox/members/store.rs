@@ -137,7 +137,14 @@ async fn move_open(
              WHERE i.participant_id = $1 AND i.school_year = $2 AND i.message_id = $3 AND i.open
                AND e.participant_id = $1 AND e.school_year = $2 AND e.record_id = i.record_id
                AND e.destination = i.destination AND e.state = $4",
-            &[&key.participant_id, &school_year, &key.message_id, &from, &to, &reason],
+            &[
+                &key.participant_id,
+                &school_year,
+                &key.message_id,
+                &from,
+                &to,
+                &reason,
+            ],
         )
         .await?;
     Ok(())

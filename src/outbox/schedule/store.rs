@@ -9,7 +9,9 @@ use super::super::destination::store as destination;
 use super::super::members::store as members_of;
 use super::{BatchKey, Chance, Lease, LeaseKind, Note};
 use crate::audit::{self, Leaf};
-use crate::outbox::state::{Batch, BatchState, Command, Event, Outcome, Policy, QueryOutcome, Reason};
+use crate::outbox::state::{
+    Batch, BatchState, Command, Event, Outcome, Policy, QueryOutcome, Reason,
+};
 use crate::outbox::store::{begin, prefer_indexes};
 use crate::platform::database::DatabaseError;
 
@@ -384,7 +386,9 @@ async fn close_attempt(
     event: Event,
     note: &Note,
 ) -> Result<(), DatabaseError> {
-    let status = note.http_status.and_then(|status| i16::try_from(status).ok());
+    let status = note
+        .http_status
+        .and_then(|status| i16::try_from(status).ok());
     transaction
         .execute(
             "UPDATE hocba.attempt SET class = $4, http_status = $5, seen = $6, closed_at = clock_timestamp()
@@ -398,7 +402,9 @@ async fn close_attempt(
 fn evidence_in(event: Event) -> Option<Event> {
     let complete = match event {
         Event::Answered(Outcome::Settled) | Event::Queried(QueryOutcome::Settled) => true,
-        Event::Answered(Outcome::PartlySettled) | Event::Queried(QueryOutcome::PartlySettled) => false,
+        Event::Answered(Outcome::PartlySettled) | Event::Queried(QueryOutcome::PartlySettled) => {
+            false
+        }
         _ => return None,
     };
     Some(Event::Evidence { complete })

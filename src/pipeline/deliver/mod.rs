@@ -185,7 +185,9 @@ impl Deliverer {
     }
 
     async fn slot(&self, index: usize, shutdown: &Shutdown) {
-        let Some(route) = self.routes.get(index) else { return };
+        let Some(route) = self.routes.get(index) else {
+            return;
+        };
         let pause = Duration::from_millis(self.parts.settings.poll_interval_ms);
         while !shutdown.is_requested() {
             let worked = self.act_or_log(route, self.parts.settings.linger_ms).await;
@@ -202,9 +204,8 @@ impl Deliverer {
     /// Work until nothing is due now; what waits for a later time is left.
     pub async fn work_until_idle(&self) -> Summary {
         let slots = self.routes.iter().flat_map(|route| {
-            (0..self.parts.settings.attempts_in_flight_max.max(1)).map(move |_| async move {
-                while self.act_or_log(route, 0).await {}
-            })
+            (0..self.parts.settings.attempts_in_flight_max.max(1))
+                .map(move |_| async move { while self.act_or_log(route, 0).await {} })
         });
         join_all(slots).await;
         self.tally.summary(self.is_settled().await.unwrap_or(false))
@@ -238,7 +239,11 @@ impl Deliverer {
             Err(error) => {
                 self.tally.failed.fetch_add(1, Ordering::Relaxed);
                 let destination = route.destination.name();
-                tracing::error!(destination, error = &error as &dyn std::error::Error, "a delivery step failed");
+                tracing::error!(
+                    destination,
+                    error = &error as &dyn std::error::Error,
+                    "a delivery step failed"
+                );
                 false
             }
         }
@@ -255,7 +260,9 @@ impl Deliverer {
             lease_ms: settings.lease_ms(),
         };
         let (work, policy) = (&self.parts.work, policy(route));
-        if let Some(lease) = schedule::store::claim(work, &claim, policy, &self.parts.chance).await? {
+        if let Some(lease) =
+            schedule::store::claim(work, &claim, policy, &self.parts.chance).await?
+        {
             match lease.kind {
                 LeaseKind::Send => {
                     self.tally.sent.fetch_add(1, Ordering::Relaxed);
@@ -307,7 +314,9 @@ impl Deliverer {
                 &self.parts.chance,
             )
             .await?;
-            self.tally.expired.fetch_add(u64::from(expired), Ordering::Relaxed);
+            self.tally
+                .expired
+                .fetch_add(u64::from(expired), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -341,16 +350,22 @@ impl Deliverer {
         .await?;
         let (frozen, bytes) = built?;
         let (work, chance) = (&self.parts.work, &self.parts.chance);
-        let concluded = forming::store::freeze(work, &forming, &frozen, policy(route), chance).await?;
+        let concluded =
+            forming::store::freeze(work, &forming, &frozen, policy(route), chance).await?;
         if concluded == Concluded::Stale {
             return Ok(true);
         }
         self.tally.formed.fetch_add(1, Ordering::Relaxed);
         self.figures.formed(route.destination.name());
         let gone = |member: &Member| {
-            frozen.left_out.contains(&member.record_id) || frozen.unreadable.contains(&member.record_id)
+            frozen.left_out.contains(&member.record_id)
+                || frozen.unreadable.contains(&member.record_id)
         };
-        let members = forming.members.into_iter().filter(|member| !gone(member)).collect();
+        let members = forming
+            .members
+            .into_iter()
+            .filter(|member| !gone(member))
+            .collect();
         self.keep_prepared(forming.key, Prepared { bytes, members });
         Ok(true)
     }
