@@ -10,6 +10,7 @@ use crate::outbox::forming::store::{Reserve, reserve};
 use crate::outbox::schedule::Note;
 use crate::outbox::schedule::store::{conclude, expire};
 use crate::outbox::{BatchState, Event, Outcome};
+use crate::platform::database::Role;
 use crate::sandbox::ledger::applied_twice;
 use support::{LIMIT, World, applied_ids, fast_policy, fresh_id, ids};
 
@@ -420,7 +421,8 @@ async fn workers_share_the_load_of_several_provinces_under_faults() {
     // Fair: the first six batches are three of each province.
     let sql = "SELECT participant_id::text FROM hocba.outbox_batch WHERE destination = '";
     let turns = world
-        .rows(
+        .rows_as(
+            Role::Work,
             first,
             &format!("{sql}{}' ORDER BY created_at LIMIT 6", world.destination),
         )

@@ -128,7 +128,6 @@ fn open_signer(certificate: &TestCertificate) -> FileSigner {
 
 /// A sandbox under way; stops when dropped.
 pub(super) struct Running {
-    pub(super) port: u16,
     _trigger: ShutdownTrigger,
 }
 
@@ -141,7 +140,6 @@ pub(super) struct World {
     pub(super) gateway: TestCertificate,
     pub(super) client: TestCertificate,
     pub(super) receipts: TestCertificate,
-    server: TestCertificate,
     pub(super) destination: String,
     pub(super) settings: Settings,
     pub(super) sandbox_settings: sandbox::Settings,
@@ -177,7 +175,6 @@ impl World {
             gateway,
             client,
             receipts,
-            server,
             sandbox: None,
         }
     }
@@ -204,10 +201,7 @@ impl World {
         let running = sandbox::run(&self.sandbox_settings, &parts, &shutdown).unwrap();
         tokio::spawn(running.server);
         self.settings.url = format!("https://localhost:{}", running.address.port());
-        self.sandbox = Some(Running {
-            port: running.address.port(),
-            _trigger: trigger,
-        });
+        self.sandbox = Some(Running { _trigger: trigger });
     }
 
     pub(super) fn other_signer(&self) -> FileSigner {
@@ -323,9 +317,15 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Return one text for each row of `sql` as the working role, for one participant.
+    /// Return one text for each row of `sql` as a role that sees one participant only.
     pub(super) async fn rows(&self, participant_id: i32, sql: &str) -> Vec<String> {
-        let mut client = self.work.get().await.unwrap();
+        self.rows_as(Role::Query, participant_id, sql).await
+    }
+
+    /// Return one text for each row of `sql` as `role`.
+    pub(super) async fn rows_as(&self, role: Role, participant_id: i32, sql: &str) -> Vec<String> {
+        let pool = self.shared.database.pool(role).unwrap();
+        let mut client = pool.get().await.unwrap();
         let transaction = database::begin_for(&mut client, participant_id)
             .await
             .unwrap();
