@@ -263,8 +263,18 @@ async fn zz_perf() {
     world.settings.batch_records_max = 500;
     let dir = world.pg_dir();
     let sql = "ALTER SYSTEM SET session_preload_libraries='auto_explain'";
-    for q in [sql, "ALTER SYSTEM SET auto_explain.log_min_duration=4", "ALTER SYSTEM SET auto_explain.log_nested_statements=on", "ALTER SYSTEM SET auto_explain.log_analyze=on", "ALTER SYSTEM SET log_min_messages=log", "SELECT pg_reload_conf()"] {
-        let o = std::process::Command::new("psql").args(["-h", dir.to_str().unwrap(), "-U", "postgres", "-c", q]).output().unwrap();
+    for q in [
+        sql,
+        "ALTER SYSTEM SET auto_explain.log_min_duration=4",
+        "ALTER SYSTEM SET auto_explain.log_nested_statements=on",
+        "ALTER SYSTEM SET auto_explain.log_analyze=on",
+        "ALTER SYSTEM SET log_min_messages=log",
+        "SELECT pg_reload_conf()",
+    ] {
+        let o = std::process::Command::new("psql")
+            .args(["-h", dir.to_str().unwrap(), "-U", "postgres", "-c", q])
+            .output()
+            .unwrap();
         eprintln!("{o:?}");
     }
     world.work = world.fresh_pool();
