@@ -9,7 +9,7 @@ mod received;
 mod record;
 mod rule;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

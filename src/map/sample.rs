@@ -12,10 +12,10 @@ use crate::transcript::{
     Circular, Field, Fields, Identity, Level, RecordId, Transcript, ValidTranscript,
 };
 
-pub(super) static CODES: LazyLock<Codes> =
+pub(crate) static CODES: LazyLock<Codes> =
     LazyLock::new(|| Codes::load(&Tables::default()).expect("the built-in lists are tested"));
 
-pub(super) static MAPPING: LazyLock<Mapping> =
+pub(crate) static MAPPING: LazyLock<Mapping> =
     LazyLock::new(|| Mapping::load(&Tables::default(), &CODES).expect("the tables are tested"));
 
 pub(super) fn stamp(event: Event, version: u32) -> Stamp {
@@ -108,7 +108,7 @@ fn history(class: &str) -> Vec<Fields> {
 }
 
 /// A pupil of grade 4 under TT 27.
-pub(super) fn primary() -> ValidTranscript {
+pub(crate) fn primary() -> ValidTranscript {
     let mut general = general("02", "27/2020/TT-BGDĐT", "4", "4A");
     general.set(Field::YearResult, "Hoàn thành xuất sắc");
     for field in Field::ALL {

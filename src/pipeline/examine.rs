@@ -382,7 +382,7 @@ impl Examiner {
             {
                 violations.push(outside_rule(
                     "trust",
-                    "other-personal-number",
+                    "signer-number-differs",
                     Some(&signer.role),
                 ));
             }
