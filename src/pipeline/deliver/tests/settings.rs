@@ -66,7 +66,11 @@ pub(super) fn outbox_settings() -> outbox::Settings {
     }
 }
 
-pub(super) fn settings(pki: &TestPki, client: &TestCertificate, receipts: &TestCertificate) -> Settings {
+pub(super) fn settings(
+    pki: &TestPki,
+    client: &TestCertificate,
+    receipts: &TestCertificate,
+) -> Settings {
     Settings {
         connector: ConnectorKind::National,
         url: "https://localhost:1".to_owned(),
