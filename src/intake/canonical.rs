@@ -1,5 +1,6 @@
 //! Reads the gateway's own form: NDJSON, one line `{record, signatures}` per transcript, strictly.
 
+mod record;
 mod strict;
 #[cfg(test)]
 mod tests;

@@ -124,10 +124,10 @@ impl<R: Read> ContentReader<R> {
             inflated: BufReader::with_capacity(
                 BUFFER_BYTES,
                 Inflated {
-                    state: State::Prefix(BufReader::with_capacity(
+                    state: State::Prefix(Box::new(BufReader::with_capacity(
                         BUFFER_BYTES,
                         DecoderReader::new(packed, &STANDARD),
-                    )),
+                    ))),
                     limit,
                 },
             ),
@@ -188,11 +188,11 @@ struct Inflated<R: Read> {
     limit: u64,
 }
 
+// Boxed: the decoders are much larger than the last state.
 enum State<R: Read> {
-    Prefix(Compressed<R>),
+    Prefix(Box<Compressed<R>>),
     Body {
-        // Boxed: the decoder is much larger than the other states.
-        source: Box<GzDecoder<Compressed<R>>>,
+        source: Box<GzDecoder<Box<Compressed<R>>>>,
         length: u64,
         read: u64,
     },

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod pointer;
 mod profile;
 #[cfg(test)]
 mod tests;
@@ -10,4 +11,5 @@ pub(crate) use decode::resolved;
 pub use decode::{Decoded, decode};
 pub use encode::{EncodeError, encode};
 pub(crate) use encode::{escape_text, is_xml_char};
-pub use profile::{FILE, Family, Profile, pointer};
+pub use pointer::pointer;
+pub use profile::{FILE, Family, Profile};

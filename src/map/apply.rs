@@ -41,10 +41,7 @@ impl<'a> Source<'a> {
             .and_then(|field| fields.value(field))
             .or_else(|| self.otherwise(rule, fields, sole));
         let value = match (&rule.op, text) {
-            (Op::Event(words), _) => words
-                .get(&plain(self.stamp.event.name()))
-                .map(|word| Some(Cow::Owned(word.to_string())))
-                .ok_or(Misfit::NoCode),
+            (Op::Event(words), _) => word(words, self.stamp.event.name()),
             (Op::Identity(part, words), _) => self.identity_part(*part, words.as_ref()),
             (Op::Total { parts, omit_zero }, text) => total(text, parts, fields, *omit_zero),
             (Op::SubjectCode, text) => self.subject_code(text, rule, fields),
@@ -64,8 +61,9 @@ impl<'a> Source<'a> {
             None => fields.value(field),
             Some(Condition::SoleEntry) => self.transcript.value(field).filter(|_| sole),
             Some(Condition::SameSchool) => {
-                let school = plain(fields.value(Field::HistorySchool)?);
-                let same = plain(self.transcript.value(Field::SchoolName)?) == school;
+                let there = fields.value(Field::HistorySchool)?;
+                let here = self.transcript.value(Field::SchoolName)?;
+                let same = here == there || plain(here) == plain(there);
                 self.transcript.value(field).filter(|_| same)
             }
         }
@@ -119,10 +117,7 @@ impl<'a> Source<'a> {
         };
         match words {
             None => Ok(Some(Cow::Owned(value))),
-            Some(words) => match words.get(&plain(&value)) {
-                Some(word) => Ok(Some(Cow::Owned(word.to_string()))),
-                None => Err(Misfit::NoCode),
-            },
+            Some(words) => word(words, &value),
         }
     }
 
@@ -211,6 +206,14 @@ impl<'a> Source<'a> {
         }
         let third = pieces.next().filter(|third| is_commune(third))?;
         self.commune(third, province, on.min(last_old_day()))
+    }
+}
+
+// Folding a name costs more than looking it up; most words stand as the table writes them.
+fn word<'a>(words: &Words, name: &str) -> Value<'a> {
+    match words.get(name).or_else(|| words.get(&plain(name))) {
+        Some(word) => Ok(Some(Cow::Owned(word.to_string()))),
+        None => Err(Misfit::NoCode),
     }
 }
 

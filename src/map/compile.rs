@@ -189,11 +189,16 @@ impl Compiler<'_> {
             Some(name) => Some((field(name)?, None)),
         };
         let short = self.named(key, offset, &text.short, &self.forms.short)?;
-        let too_long = |form: &&Box<str>| {
+        let too_long = |form: &&str| {
             let limit = column.length.unwrap_or(usize::MAX);
             form.chars().count() > limit
         };
-        if let Some(form) = short.iter().flat_map(|short| short.values()).find(too_long) {
+        if let Some(form) = short
+            .iter()
+            .flat_map(|short| short.values())
+            .map(|form| &**form)
+            .find(too_long)
+        {
             return Err(self.wrong(key, offset, format!("the short form `{form}` is too long")));
         }
         if let Some(default) = &text.default

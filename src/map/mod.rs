@@ -1,6 +1,7 @@
 //! Turns a valid transcript into national records, driven by tables.
 
 mod apply;
+mod column;
 mod compile;
 mod decimal;
 pub mod dictionary;
@@ -25,7 +26,7 @@ use crate::validate::Day;
 
 use apply::{Misfit, Source};
 use dictionary::{Column, FaultKind, Table};
-use record::Values;
+use record::{Row, Values};
 use rule::{ColumnRule, RecordRules, ShortForms};
 
 /// Paths below `config/` of the national tables.
@@ -112,14 +113,16 @@ pub fn map(
             .and_then(Day::parse)
             .and_then(Day::full),
     };
-    let mut violations = Vec::new();
-    let values = fill(
+    let mut filling = Filling {
+        values: Values::with_capacity(TEXT_BYTES, rules.columns.len() * 3),
+        violations: Vec::new(),
+    };
+    let columns = filling.fill(
         &source,
         &rules.table,
         &rules.columns,
         &transcript.general,
         Entry::General,
-        &mut violations,
     );
     let mut rows = Vec::with_capacity(rules.rows.len());
     for (child, row_rules) in rules.table.children.iter().zip(&rules.rows) {
@@ -132,28 +135,25 @@ pub fn map(
         let filled = entries.iter().enumerate().map(|(index, fields)| {
             let entry = Entry::Row(row_rules.group, index, entries.len() == 1);
             let columns = &row_rules.columns;
-            fill(
-                &source,
-                &child.table,
-                columns,
-                fields,
-                entry,
-                &mut violations,
-            )
+            filling.fill(&source, &child.table, columns, fields, entry)
         });
         rows.push(filled.collect());
     }
-    if !violations.is_empty() {
-        return Err(violations);
+    if !filling.violations.is_empty() {
+        return Err(filling.violations);
     }
     Ok(NationalRecord {
         table: rules.table.clone(),
         stamp: *stamp,
         updated_at: rules.utc_offset.to_datetime(stamp.updated_at),
-        values,
+        values: filling.values,
+        columns,
         rows,
     })
 }
+
+// Room for the values of a usual record.
+const TEXT_BYTES: usize = 4 * 1024;
 
 #[derive(Clone, Copy)]
 enum Entry {
@@ -172,68 +172,77 @@ impl Entry {
     }
 }
 
-fn fill(
-    source: &Source<'_>,
-    table: &Table,
-    rules: &[ColumnRule],
-    fields: &Fields,
-    entry: Entry,
-    violations: &mut Vec<Violation>,
-) -> Values {
-    let sole = matches!(entry, Entry::Row(_, _, true));
-    let before = violations.len();
-    let mut values: Values = Vec::with_capacity(rules.len());
-    for (column, rule) in table.columns.iter().zip(rules) {
-        let value = match source.value(rule, fields, sole) {
-            Ok(None) => None,
-            Ok(Some(value)) => match fit(column, rule, &value) {
-                Ok(short) => Some(short.map_or_else(|| value.into_owned().into(), Box::from)),
-                Err(fault) => {
-                    violations.push(of_fault(&table.name, column, entry.place(rule), fault));
-                    None
-                }
-            },
-            Err(misfit) => {
-                let (id, args) = match misfit {
-                    Misfit::NoCode => ("map.no-code", Vec::new()),
-                    Misfit::Form(form) => (
-                        "map.wrong-form",
-                        vec![("permitted".to_owned(), form.to_owned())],
-                    ),
-                };
-                violations.push(of_column(id, &table.name, column, entry.place(rule), args));
-                None
-            }
-        };
-        values.push(value);
-    }
-    // A value refused above is not reported as absent a second time.
-    if violations.len() == before {
-        for (index, fault) in table.absences(|index| values.get(index)?.as_deref()) {
-            let place = entry.place(&rules[index]);
-            violations.push(of_fault(&table.name, &table.columns[index], place, fault));
-        }
-    }
-    values
+struct Filling {
+    values: Values,
+    violations: Vec<Violation>,
 }
 
-// The short form to use instead, or none where the value fits as it is.
-fn fit<'r>(
-    column: &Column,
-    rule: &'r ColumnRule,
-    value: &str,
-) -> Result<Option<&'r str>, FaultKind> {
+impl Filling {
+    fn fill(
+        &mut self,
+        source: &Source<'_>,
+        table: &Table,
+        rules: &[ColumnRule],
+        fields: &Fields,
+        entry: Entry,
+    ) -> Row {
+        let sole = matches!(entry, Entry::Row(_, _, true));
+        let (first, before) = (self.values.next(), self.violations.len());
+        for (column, rule) in table.columns.iter().zip(rules) {
+            let value = match source.value(rule, fields, sole) {
+                Ok(value) => value,
+                Err(misfit) => {
+                    self.violations
+                        .push(of_misfit(&table.name, column, entry.place(rule), misfit));
+                    None
+                }
+            };
+            let fitting = value.as_deref().map(|value| fit(column, rule, value));
+            match fitting {
+                None => self.values.push(""),
+                Some(Ok(value)) => self.values.push(value),
+                Some(Err(fault)) => {
+                    self.violations
+                        .push(of_fault(&table.name, column, entry.place(rule), fault));
+                    self.values.push("");
+                }
+            }
+        }
+        // A value refused above is not reported as absent a second time.
+        if self.violations.len() == before {
+            for (index, fault) in table.absences(|index| self.values.at(first + index)) {
+                let place = entry.place(&rules[index]);
+                let violation = of_fault(&table.name, &table.columns[index], place, fault);
+                self.violations.push(violation);
+            }
+        }
+        first..self.values.next()
+    }
+}
+
+fn of_misfit(table: &str, column: &Column, place: Place, misfit: Misfit) -> Violation {
+    match misfit {
+        Misfit::NoCode => of_column("map.no-code", table, column, place, Vec::new()),
+        Misfit::Form(form) => {
+            let args = vec![("permitted".to_owned(), form.to_owned())];
+            of_column("map.wrong-form", table, column, place, args)
+        }
+    }
+}
+
+// The value, or its short form where it does not fit the column.
+fn fit<'v>(column: &Column, rule: &'v ColumnRule, value: &'v str) -> Result<&'v str, FaultKind> {
     if !is_xml_text(value) {
         let permitted = "characters of XML 1.0";
         return Err(FaultKind::NotOfForm { permitted });
     }
     match column.fault(value) {
-        None => Ok(None),
+        None => Ok(value),
         Some(fault @ FaultKind::TooLong { .. }) => rule
             .short
             .as_ref()
             .and_then(|short| short.get(&crate::codes::plain(value)))
-            .map(|short| Some(&**short))
+            .map(|short| &**short)
             .ok_or(fault),
         Some(fault) => Err(fault),
     }

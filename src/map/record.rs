@@ -56,7 +56,45 @@ pub struct Stamp {
     pub updated_at: jiff::Timestamp,
 }
 
-pub(super) type Values = Vec<Option<Box<str>>>;
+// Values of all columns and rows stand in one text: one allocation instead of hundreds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values {
+    text: String,
+    ends: Vec<usize>,
+}
+
+/// Values of one row of columns, as positions in [`Values`].
+pub(super) type Row = std::ops::Range<usize>;
+
+impl Values {
+    pub(super) fn with_capacity(text: usize, columns: usize) -> Self {
+        Self {
+            text: String::with_capacity(text),
+            ends: Vec::with_capacity(columns),
+        }
+    }
+
+    /// Return the position the next value will have.
+    pub(super) fn next(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Add a value; an absent one is empty, for a present one never is.
+    pub(super) fn push(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.ends.push(self.text.len());
+    }
+
+    /// Return the value at a position, if it is present.
+    pub(super) fn at(&self, position: usize) -> Option<&str> {
+        let end = *self.ends.get(position)?;
+        let start = match position.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.text.get(start..end).filter(|value| !value.is_empty())
+    }
+}
 
 /// One record of the national dictionary, every value of the column's type and length.
 ///
@@ -68,7 +106,8 @@ pub struct NationalRecord {
     pub(super) stamp: Stamp,
     pub(super) updated_at: DateTime,
     pub(super) values: Values,
-    pub(super) rows: Vec<Vec<Values>>,
+    pub(super) columns: Row,
+    pub(super) rows: Vec<Vec<Row>>,
 }
 
 /// Tag of a record.
@@ -101,7 +140,7 @@ impl NationalRecord {
     pub fn value(&self, column: &str) -> Option<&str> {
         let mut columns = self.table.columns.iter();
         let index = columns.position(|known| known.name == column)?;
-        self.values.get(index)?.as_deref()
+        self.values.at(self.columns.start + index)
     }
 
     /// Return the value of the attribute `Id`, an XML name: `b-<record id>`.
@@ -126,7 +165,7 @@ impl NationalRecord {
         );
         out.reserve(8 * 1024);
         out.extend_from_slice(open.as_bytes());
-        write_values(&self.table.columns, &self.values, out);
+        self.write(&self.table.columns, &self.columns, out);
         for (child, rows) in self.table.children.iter().zip(&self.rows) {
             if rows.is_empty() {
                 continue;
@@ -134,7 +173,7 @@ impl NationalRecord {
             start(&child.tag, out);
             for row in rows {
                 start(ROW_TAG, out);
-                write_values(&child.table.columns, row, out);
+                self.write(&child.table.columns, row, out);
                 end(ROW_TAG, out);
             }
             end(&child.tag, out);
@@ -142,14 +181,14 @@ impl NationalRecord {
         end(&self.table.name, out);
         end(RECORD_TAG, out);
     }
-}
 
-fn write_values(columns: &[Column], values: &Values, out: &mut Vec<u8>) {
-    for (column, value) in columns.iter().zip(values) {
-        if let Some(value) = value {
-            start(&column.name, out);
-            escape_text(value, out);
-            end(&column.name, out);
+    fn write(&self, columns: &[Column], row: &Row, out: &mut Vec<u8>) {
+        for (column, position) in columns.iter().zip(row.clone()) {
+            if let Some(value) = self.values.at(position) {
+                start(&column.name, out);
+                escape_text(value, out);
+                end(&column.name, out);
+            }
         }
     }
 }

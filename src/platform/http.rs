@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use serde::Deserialize;
+
+// Handed on, so that a module that is given a client needs no other door to HTTP.
+pub use reqwest::{Method, RequestBuilder, Response};
 
 /// Limits of a client; a table inside the section of whoever uses it.
 #[derive(Debug, Clone, Deserialize)]

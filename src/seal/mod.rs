@@ -75,3 +75,6 @@ pub enum KeyError {
 pub fn open(settings: &Settings) -> Result<Arc<dyn Signer>, KeyError> {
     Ok(Arc::new(FileSigner::open(settings)?))
 }
+
+#[cfg(test)]
+mod tests;

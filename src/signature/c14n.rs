@@ -79,7 +79,8 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
 
     /// Write text.
     pub fn text(&mut self, text: &str) {
-        escape(text, &mut self.out, |byte| match byte {
+        let special = |byte| (byte == b'&') | (byte == b'<') | (byte == b'>') | (byte == b'\r');
+        escape(text, &mut self.out, special, |byte| match byte {
             b'&' => Some(b"&amp;"),
             b'<' => Some(b"&lt;"),
             b'>' => Some(b"&gt;"),
@@ -142,7 +143,8 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
 
     fn attributes(&mut self, tag: &Tag<'_>, apex: bool) {
         let inherits = apex && self.method.algorithm == Canonicalisation::Inclusive;
-        if tag.attributes.len() == 1 && !(inherits && !self.apex_attributes.is_empty()) {
+        let only_own = !inherits || self.apex_attributes.is_empty();
+        if tag.attributes.len() <= 1 && only_own {
             if let Some(only) = tag.attribute_at(0) {
                 write_attribute(only.name, only.value, &mut self.out);
             }
@@ -212,7 +214,8 @@ fn write_attribute(name: &str, value: &str, out: &mut impl FnMut(&[u8])) {
 }
 
 fn escape_attribute(value: &str, out: &mut impl FnMut(&[u8])) {
-    escape(value, out, |byte| match byte {
+    let special = |byte: u8| (byte == b'&') | (byte == b'<') | (byte == b'"') | (byte < b' ');
+    escape(value, out, special, |byte| match byte {
         b'&' => Some(b"&amp;"),
         b'<' => Some(b"&lt;"),
         b'"' => Some(b"&quot;"),
@@ -223,12 +226,17 @@ fn escape_attribute(value: &str, out: &mut impl FnMut(&[u8])) {
     });
 }
 
+// A text rarely needs escaping: first all bytes are looked at, many at once, then one by one.
 fn escape(
     text: &str,
     out: &mut impl FnMut(&[u8]),
+    special: impl Fn(u8) -> bool,
     replacement: impl Fn(u8) -> Option<&'static [u8]>,
 ) {
     let bytes = text.as_bytes();
+    if !bytes.iter().fold(false, |any, byte| any | special(*byte)) {
+        return out(bytes);
+    }
     let mut from = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if let Some(written) = replacement(*byte) {

@@ -101,10 +101,13 @@ impl SignerKey {
         signature: &[u8],
     ) -> Result<(), FaultKind> {
         let invalid = |_| FaultKind::SignatureInvalid;
-        if let Ok(parsed) = self.parsed.read() {
-            if let Some((_, key)) = parsed.iter().find(|(known, _)| *known == method) {
-                return key.verify_sig(message, signature).map_err(invalid);
-            }
+        let known = |parsed: &[(SignatureMethod, ParsedPublicKey)]| {
+            parsed.iter().position(|(known, _)| *known == method)
+        };
+        if let Ok(parsed) = self.parsed.read()
+            && let Some(at) = known(&parsed)
+        {
+            return parsed[at].1.verify_sig(message, signature).map_err(invalid);
         }
         let algorithm = method
             .verification(self.kind)
@@ -112,10 +115,10 @@ impl SignerKey {
         let key = ParsedPublicKey::new(algorithm, &self.public_key)
             .map_err(|_| FaultKind::KeyMismatch)?;
         let result = key.verify_sig(message, signature).map_err(invalid);
-        if let Ok(mut parsed) = self.parsed.write() {
-            if !parsed.iter().any(|(known, _)| *known == method) {
-                parsed.push((method, key));
-            }
+        if let Ok(mut parsed) = self.parsed.write()
+            && known(&parsed).is_none()
+        {
+            parsed.push((method, key));
         }
         result
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::algorithm::SignatureMethod;
 use super::fault::FaultKind;
+use super::reference::{decode, parse_time};
 use super::writing::vietnam_time;
-use super::xmldsig::{decode, parse_time};
 use super::{SignError, Signer, Verifier};
 
 /// A JWS that verifies; whether to believe the signer is for `trust`.

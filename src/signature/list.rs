@@ -1,5 +1,6 @@
 //! Verifies a list of records as a stream, and cuts it into records.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
@@ -10,11 +11,10 @@ use super::Verifier;
 use super::algorithm::{DSIG_NAMESPACE, DigestAlgorithm};
 use super::c14n::{Canonicaliser, Method};
 use super::fault::{FaultKind, ListFault};
-use super::markup::is_space;
-use super::reader::{EventKind, XmlReader};
 use super::scope::{Scope, Tag};
 use super::tree::{Inherited, Tree};
-use super::xml::{XmlFault, XmlFaultKind};
+use super::walk::{Child, Seen, Walk};
+use super::xml::XmlFault;
 use super::xmldsig::{CheckedSignature, DataReference, Target};
 
 /// What a first look at a list found.
@@ -58,12 +58,6 @@ pub struct RecordSlice {
     pub inherited: Arc<Inherited>,
 }
 
-// What stands directly below the root.
-enum Child {
-    Record,
-    Signature,
-}
-
 impl Verifier {
     /// Read a whole list once, refusing a document that breaks a rule of the firewall or has another shape.
     pub fn scan<R: BufRead>(&self, source: R) -> Result<ScanSummary, XmlFault> {
@@ -81,7 +75,7 @@ impl Verifier {
                 Seen::Eof => break,
             }
         }
-        summary.bytes = walk.reader.meter().offset();
+        summary.bytes = walk.reader.offset();
         Ok(summary)
     }
 
@@ -125,11 +119,9 @@ impl Verifier {
 
     /// Cut a list into its records, one at a time.
     pub fn records<R: BufRead>(&self, source: R) -> Records<'_, R> {
-        let mut walk = Walk::new(self, source);
-        let bytes_max = self.settings.xml.record_bytes_max;
-        walk.reader.meter().capture_events(bytes_max);
         Records {
-            walk,
+            walk: Walk::new(self, source),
+            bytes_max: self.settings.xml.record_bytes_max,
             inherited: Arc::default(),
             next: 0,
             done: false,
@@ -143,13 +135,11 @@ impl Verifier {
         inherited: &Inherited,
     ) -> Result<CheckedSignature, FaultKind> {
         let signature = tree.root().ok_or(FaultKind::SignatureMissing)?;
-        let mut ids = Vec::new();
+        let mut ids: HashSet<&str> = root_id.into_iter().collect();
         for element in tree.elements() {
-            let id = self.id_of(element);
-            if id.is_some() && (id == root_id || ids.contains(&id)) {
+            if !self.ids_of(&element.tag()).all(|id| ids.insert(id)) {
                 return Err(FaultKind::DuplicateId);
             }
-            ids.extend(id.map(Some));
             if element.is(DSIG_NAMESPACE, "Signature") && element != signature {
                 return Err(FaultKind::SignatureMisplaced);
             }
@@ -276,101 +266,10 @@ impl Buffered {
     }
 }
 
-enum Seen<'a> {
-    Start(Tag<'a>, Option<Child>),
-    Text(&'a str),
-    End,
-    Eof,
-}
-
-// Reads a list and holds it to its shape: root, then records and Signature, nothing else.
-struct Walk<'v, R: BufRead> {
-    verifier: &'v Verifier,
-    reader: XmlReader<'v, R>,
-    nodes_outside: usize,
-    child_offset: u64,
-}
-
-impl<'v, R: BufRead> Walk<'v, R> {
-    fn new(verifier: &'v Verifier, source: R) -> Self {
-        Self {
-            verifier,
-            reader: XmlReader::new(source, &verifier.settings.xml),
-            nodes_outside: 0,
-            child_offset: 0,
-        }
-    }
-
-    fn next(&mut self) -> Result<Seen<'_>, XmlFault> {
-        loop {
-            match self.reader.advance()? {
-                EventKind::Start => {
-                    let child = match self.reader.depth() {
-                        1 => self.check_root()?,
-                        2 => Some(self.child()?),
-                        _ => None,
-                    };
-                    return Ok(Seen::Start(self.reader.tag(), child));
-                }
-                EventKind::Text => {
-                    let outside = self.reader.depth() == 1;
-                    if outside && !self.reader.text().chars().all(is_space) {
-                        return Err(self.reader.fault(XmlFaultKind::UnexpectedText));
-                    }
-                    return Ok(Seen::Text(self.reader.text()));
-                }
-                EventKind::End => {
-                    if self.reader.depth() == 1 {
-                        self.close_child()?;
-                    }
-                    return Ok(Seen::End);
-                }
-                EventKind::Comment => {}
-                EventKind::Eof => return Ok(Seen::Eof),
-            }
-        }
-    }
-
-    fn check_root(&self) -> Result<Option<Child>, XmlFault> {
-        let profile = &self.verifier.profile;
-        if self.reader.tag().is(&profile.namespace, &profile.list_root) {
-            Ok(None)
-        } else {
-            Err(self.reader.fault(XmlFaultKind::WrongRoot))
-        }
-    }
-
-    fn child(&mut self) -> Result<Child, XmlFault> {
-        let profile = &self.verifier.profile;
-        let tag = self.reader.tag();
-        let child = if tag.is(&profile.namespace, &profile.record_root) {
-            Child::Record
-        } else if tag.is(DSIG_NAMESPACE, "Signature") {
-            Child::Signature
-        } else {
-            return Err(self.reader.fault(XmlFaultKind::UnexpectedElement));
-        };
-        // Every child has the full allowance of nodes; what stands between them has one together.
-        self.nodes_outside = self.reader.nodes();
-        self.reader.allow_nodes_from(1);
-        self.child_offset = self.reader.event_place().1;
-        Ok(child)
-    }
-
-    fn close_child(&mut self) -> Result<(), XmlFault> {
-        self.reader.allow_nodes_from(self.nodes_outside);
-        let size = self.reader.meter().offset() - self.child_offset;
-        let bytes_max = self.verifier.settings.xml.record_bytes_max as u64;
-        if size > bytes_max {
-            return Err(self.reader.fault(XmlFaultKind::RecordTooLarge));
-        }
-        Ok(())
-    }
-}
-
 /// The records of a list, in order; ends after the first fault.
 pub struct Records<'v, R: BufRead> {
     walk: Walk<'v, R>,
+    bytes_max: usize,
     inherited: Arc<Inherited>,
     next: u64,
     done: bool,
@@ -390,7 +289,7 @@ impl<R: BufRead> Records<'_, R> {
             }
         }
         let (line, offset) = self.walk.reader.event_place();
-        self.walk.reader.meter().hold();
+        self.walk.reader.hold(self.bytes_max);
         loop {
             let ended = matches!(self.walk.next()?, Seen::End);
             if ended && self.walk.reader.depth() == 1 {
@@ -403,7 +302,7 @@ impl<R: BufRead> Records<'_, R> {
             index,
             line,
             offset,
-            bytes: self.walk.reader.meter().release(),
+            bytes: self.walk.reader.release(),
             inherited: Arc::clone(&self.inherited),
         }))
     }

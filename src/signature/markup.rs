@@ -10,6 +10,7 @@ use super::xml::{XmlFaultKind as Kind, XmlLimits};
 pub(crate) struct TagBuffer {
     pub(crate) pool: String,
     pub(crate) name: Span,
+    pub(crate) prefix_len: u32,
     pub(crate) namespace: Span,
     pub(crate) attributes: Vec<AttributeSpans>,
     pub(crate) declarations: Vec<DeclarationSpans>,
@@ -28,7 +29,7 @@ impl TagBuffer {
         self.pool.clear();
         self.attributes.clear();
         self.declarations.clear();
-        check_qualified_name(name)?;
+        self.prefix_len = u32::try_from(check_qualified_name(name)?).unwrap_or(0);
         self.name = push(&mut self.pool, name);
         self.read_attributes(rest, limits)?;
         for spans in &self.declarations {
@@ -44,6 +45,7 @@ impl TagBuffer {
         Tag {
             pool: &self.pool,
             name: self.name,
+            prefix_len: self.prefix_len,
             namespace: self.namespace,
             attributes: &self.attributes,
             declarations: &self.declarations,
@@ -135,10 +137,13 @@ impl TagBuffer {
 
     fn resolve(&mut self, scope: &Scope) -> Result<(), Kind> {
         let name = self.name.of(&self.pool);
-        let uri = match name.split_once(':') {
-            Some(("xmlns", _)) => return Err(Kind::Namespace),
-            Some((prefix, _)) => scope.uri(prefix).ok_or(Kind::Namespace)?,
-            None => scope.uri("").unwrap_or(""),
+        let uri = if self.prefix_len == 0 {
+            scope.uri("").unwrap_or("")
+        } else {
+            match &name[..self.prefix_len as usize] {
+                "xmlns" => return Err(Kind::Namespace),
+                prefix => scope.uri(prefix).ok_or(Kind::Namespace)?,
+            }
         };
         self.namespace = push(&mut self.pool, uri);
         for index in 0..self.attributes.len() {
@@ -152,6 +157,9 @@ impl TagBuffer {
                 .ok_or(Kind::Namespace)?;
             let namespace = push(&mut self.pool, uri);
             self.attributes[index].namespace = namespace;
+        }
+        if self.attributes.len() < 2 {
+            return Ok(());
         }
         let tag = self.tag();
         for (index, attribute) in tag.attributes().enumerate() {
@@ -246,7 +254,15 @@ fn is_character(c: char) -> bool {
 /// Find the first byte of `text` where a character stands that XML does not permit.
 pub(crate) fn check_characters(text: &str) -> Result<(), usize> {
     let bytes = text.as_bytes();
-    let suspicious = |byte: u8| (byte < 0x20 && !matches!(byte, 9 | 10 | 13)) || byte == 0xEF;
+    // Without branches, so that the compiler looks at many bytes at once.
+    let suspicious =
+        |byte: u8| ((byte < 0x20) & (byte != 9) & (byte != 10) & (byte != 13)) | (byte == 0xEF);
+    if !bytes
+        .iter()
+        .fold(false, |any, byte| any | suspicious(*byte))
+    {
+        return Ok(());
+    }
     let mut from = 0;
     while let Some(found) = bytes[from..].iter().position(|byte| suspicious(*byte)) {
         let at = from + found;
@@ -276,6 +292,15 @@ pub(crate) fn check_qualified_name(name: &str) -> Result<usize, Kind> {
 }
 
 fn is_plain_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let ascii = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if bytes
+        .first()
+        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
+        && bytes.iter().all(ascii)
+    {
+        return true;
+    }
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }

@@ -8,12 +8,15 @@ pub mod jws;
 pub mod list;
 mod markup;
 mod meter;
+mod octets;
 pub mod profile;
 pub mod reader;
 pub mod recent;
 pub mod record;
+mod reference;
 pub mod scope;
 pub mod tree;
+mod walk;
 pub mod writing;
 pub mod xml;
 mod xmldsig;
@@ -36,6 +39,10 @@ use certificate::KeyCache;
 pub struct Settings {
     /// Limits that every XML document must keep.
     pub xml: XmlLimits,
+    /// Largest sealed message (a national batch), in bytes.
+    pub sealed_bytes_max: usize,
+    /// Most elements, texts and comments of a sealed message.
+    pub sealed_nodes_max: usize,
     /// How many parsed signer keys are kept in memory.
     pub key_cache_entries: usize,
     /// Longest JWS token accepted, in bytes.
@@ -78,6 +85,7 @@ pub trait Signer: Send + Sync {
 pub struct Verifier {
     profile: Profile,
     settings: Settings,
+    sealed_limits: XmlLimits,
     keys: KeyCache,
 }
 
@@ -85,9 +93,15 @@ impl Verifier {
     /// Make a verifier of documents of `profile` within the limits of `settings`.
     pub fn new(profile: Profile, settings: Settings) -> Self {
         let keys = KeyCache::new(settings.key_cache_entries);
+        let sealed_limits = XmlLimits {
+            record_bytes_max: settings.sealed_bytes_max,
+            nodes_max: settings.sealed_nodes_max,
+            ..settings.xml.clone()
+        };
         Self {
             profile,
             settings,
+            sealed_limits,
             keys,
         }
     }
@@ -112,3 +126,6 @@ impl Verifier {
         self.settings.jws_bytes_max
     }
 }
+
+#[cfg(test)]
+mod tests;

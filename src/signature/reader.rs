@@ -8,7 +8,7 @@ use quick_xml::events::Event as Raw;
 use quick_xml::reader::Reader;
 
 use super::markup::{self, TagBuffer};
-use super::meter::{Meter, Position};
+use super::meter::Meter;
 use super::scope::{Scope, Tag};
 use super::xml::{XmlFault, XmlFaultKind as Kind, XmlLimits};
 
@@ -30,9 +30,41 @@ pub enum XmlEvent<'a> {
 /// The strict reader over any source; memory does not grow with the document.
 pub struct XmlReader<'l, R: BufRead> {
     reader: Reader<Meter<R>>,
+    // The raw bytes of the last event, all of them.
     buffer: Vec<u8>,
     state: State<'l>,
     event_at: Position,
+    next_at: Position,
+    capture: Capture,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    line: u64,
+    line_start: u64,
+    offset: u64,
+}
+
+impl Position {
+    fn passed(self, bytes: &[u8]) -> Self {
+        let mut after = self;
+        after.offset += bytes.len() as u64;
+        let newlines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if newlines > 0 {
+            after.line += newlines as u64;
+            let last = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+            after.line_start = self.offset + last as u64 + 1;
+        }
+        after
+    }
+}
+
+// Raw bytes of an element, for the pass that cuts a list into records.
+#[derive(Default)]
+struct Capture {
+    held: bool,
+    bytes: Vec<u8>,
+    bytes_max: usize,
 }
 
 // Everything that is known beside the source; apart from it, because an event borrows the source's buffer.
@@ -72,6 +104,7 @@ impl From<Kind> for Refusal {
     }
 }
 
+const PATH_NAME_CHARS: usize = 64;
 // Bytes of delimiters around a text of the full length (`<![CDATA[` and `]]>`).
 const DELIMITERS: usize = 32;
 
@@ -82,7 +115,11 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
         let config = reader.config_mut();
         config.check_comments = true;
         config.check_end_names = true;
-        let event_at = reader.get_ref().position();
+        let start = Position {
+            line: 1,
+            line_start: 0,
+            offset: 0,
+        };
         let state = State {
             limits,
             text: String::new(),
@@ -100,7 +137,9 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
             reader,
             buffer: Vec::new(),
             state,
-            event_at,
+            event_at: start,
+            next_at: start,
+            capture: Capture::default(),
         }
     }
 
@@ -175,27 +214,34 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
         self.state.nodes = nodes;
     }
 
-    pub(crate) fn meter(&mut self) -> &mut Meter<R> {
-        self.reader.get_mut()
+    /// Return how many bytes were read up to the end of the last event.
+    pub(crate) fn offset(&self) -> u64 {
+        self.next_at.offset
+    }
+
+    /// Keep the raw bytes of the last event and of the following ones, at most `bytes_max`.
+    pub(crate) fn hold(&mut self, bytes_max: usize) {
+        self.capture.held = true;
+        self.capture.bytes_max = bytes_max;
+        self.capture.bytes.extend_from_slice(&self.buffer);
+    }
+
+    /// Give the raw bytes that were held.
+    pub(crate) fn release(&mut self) -> Vec<u8> {
+        self.capture.held = false;
+        std::mem::take(&mut self.capture.bytes)
     }
 
     fn fault_after(&self, kind: Kind, after: usize) -> XmlFault {
-        let mut at = self.event_at;
-        if matches!(kind, Kind::Truncated | Kind::Empty) {
-            at = self.reader.get_ref().position();
-        }
-        for byte in self.buffer.get(..after).unwrap_or(&[]) {
-            at.offset += 1;
-            at.column += 1;
-            if *byte == b'\n' {
-                at.line += 1;
-                at.column = 1;
-            }
-        }
+        let seen = match kind {
+            Kind::Truncated | Kind::Empty => self.buffer.as_slice(),
+            _ => self.buffer.get(..after).unwrap_or(&[]),
+        };
+        let at = self.event_at.passed(seen);
         XmlFault {
             kind,
             line: at.line,
-            column: at.column,
+            column: at.offset - at.line_start + 1,
             offset: at.offset,
             path: self.state.path.clone(),
         }
@@ -207,35 +253,47 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
             return Ok(Some(EventKind::End));
         }
         if !self.reader.get_ref().is_head_read() {
-            let utf8 = self.meter().read_head().map_err(|_| Kind::Unreadable)?;
+            let utf8 = self
+                .reader
+                .get_mut()
+                .read_head()
+                .map_err(|_| Kind::Unreadable)?;
             if !utf8 {
                 return Err(Kind::Encoding.into());
             }
+            self.next_at.offset = self.reader.get_ref().mark_len();
+            self.next_at.line_start = self.next_at.offset;
         }
         self.buffer.clear();
         let limits = self.state.limits;
         let budget = limits.text_bytes_max.max(limits.start_tag_bytes_max);
-        self.meter().begin_event(budget.saturating_add(DELIMITERS));
-        self.event_at = self.reader.get_ref().position();
-        let raw = self.reader.read_event_into(&mut self.buffer);
-        let raw = match raw {
+        self.reader
+            .get_mut()
+            .begin_event(budget.saturating_add(DELIMITERS));
+        self.event_at = self.next_at;
+        let raw = match self.reader.read_event_into(&mut self.buffer) {
             Ok(raw) => raw,
             Err(error) => {
                 let exhausted = self.reader.get_ref().is_exhausted();
                 return Err(refusal_of(&error, exhausted, &self.buffer).into());
             }
         };
-        let meter = self.reader.get_ref();
-        let size = usize::try_from(meter.offset() - self.event_at.offset).unwrap_or(usize::MAX);
-        if meter.is_overflown() {
-            return Err(Kind::RecordTooLarge.into());
-        }
         // The parser itself drops a second byte order mark and would not tell.
-        if !self.state.started && self.reader.buffer_position() + meter.head_len() != meter.offset()
-        {
+        let meter = self.reader.get_ref();
+        let dropped = self.reader.buffer_position() + meter.mark_len() != meter.offset();
+        if !self.state.started && dropped {
             return Err(Kind::Encoding.into());
         }
-        self.state.take(&raw, size)
+        let size = usize::try_from(meter.offset() - self.event_at.offset).unwrap_or(usize::MAX);
+        let step = self.state.take(&raw, size)?;
+        self.next_at = self.event_at.passed(&self.buffer);
+        if self.capture.held {
+            if self.capture.bytes.len() + self.buffer.len() > self.capture.bytes_max {
+                return Err(Kind::RecordTooLarge.into());
+            }
+            self.capture.bytes.extend_from_slice(&self.buffer);
+        }
+        Ok(step)
     }
 }
 
@@ -303,9 +361,13 @@ impl State<'_> {
         let depth = u32::try_from(self.depth).unwrap_or(u32::MAX);
         self.tag
             .read(name, rest, &mut self.scope, depth, self.limits)?;
-        // Only checked names enter the path: it is told in faults.
+        // Only checked names enter the path, and only their beginning: it is told in faults.
         self.path.push('/');
-        self.path.push_str(name);
+        let end = (name.len() > PATH_NAME_CHARS).then(|| name.char_indices().nth(PATH_NAME_CHARS));
+        match end.flatten() {
+            Some((end, _)) => self.path.push_str(&name[..end]),
+            None => self.path.push_str(name),
+        }
         self.text_run = 0;
         Ok(())
     }

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::Verifier;
-use super::algorithm::{DSIG_NAMESPACE, DigestAlgorithm};
-use super::c14n::Method;
+use super::algorithm::DSIG_NAMESPACE;
 use super::fault::{FaultKind, SignatureFault};
+use super::octets::Octets;
 use super::reader::XmlReader;
 pub use super::tree::Inherited;
 use super::tree::{Element, Tree};
-use super::xml::{XmlFault, XmlFaultKind};
+use super::xml::{XmlFaultKind, XmlLimits};
 use super::xmldsig::{CheckedSignature, Target};
 
 /// A record whose signatures all verify; whether to believe the signers is for `trust`.
@@ -61,6 +61,9 @@ pub struct VerifiedSeal {
     pub subject_name: String,
 }
 
+// Nobody reads more faults of one record; a hostile one could have a hundred thousand.
+const FAULTS_MAX: usize = 32;
+
 struct Block<'t> {
     element: Element<'t>,
     signature: Element<'t>,
@@ -78,9 +81,9 @@ impl Verifier {
         bytes: &[u8],
         inherited: &Inherited,
     ) -> Result<VerifiedRecord, Vec<SignatureFault>> {
-        let tree = self
-            .tree(bytes, inherited)
-            .map_err(|kind| vec![kind.into()])?;
+        let limits = &self.settings.xml;
+        let mut reader = XmlReader::fragment(bytes, &inherited.namespaces, limits);
+        let tree = tree_of(bytes.len(), &mut reader, limits).map_err(|kind| vec![kind.into()])?;
         let root = tree
             .root()
             .filter(|root| root.is(&self.profile.namespace, &self.profile.record_root))
@@ -94,7 +97,7 @@ impl Verifier {
             id: Some(id),
             enveloped: false,
         };
-        let mut octets = Octets::new(data, inherited, bytes.len());
+        let mut octets = Octets::new(data, None, inherited, bytes.len());
         let mut faults = Vec::new();
         let mut signers = Vec::with_capacity(blocks.len());
         for block in blocks {
@@ -119,7 +122,8 @@ impl Verifier {
     /// Verify an element that carries its signature as a direct child, over itself without it.
     pub fn verify_sealed_element(&self, bytes: &[u8]) -> Result<VerifiedSeal, FaultKind> {
         let inherited = Inherited::default();
-        let tree = self.tree(bytes, &inherited)?;
+        let mut reader = XmlReader::new(bytes, &self.sealed_limits);
+        let tree = tree_of(bytes.len(), &mut reader, &self.sealed_limits)?;
         let root = tree.root().ok_or(FaultKind::WrongRoot)?;
         self.check_ids(&tree)?;
         let mut own = root.children().filter(|child| is_signature(*child));
@@ -132,8 +136,7 @@ impl Verifier {
             enveloped: true,
         };
         let checked = self.check_signature(signature, target, &inherited)?;
-        let mut octets = Octets::new(root, &inherited, bytes.len());
-        octets.without = Some(signature);
+        let mut octets = Octets::new(root, Some(signature), &inherited, bytes.len());
         octets.compare(&checked)?;
         let (data, data_sha256) = octets.into_data().ok_or(FaultKind::SignatureMissing)?;
         Ok(VerifiedSeal {
@@ -144,21 +147,6 @@ impl Verifier {
             chain: checked.chain,
             subject_name: checked.subject_name,
         })
-    }
-
-    fn tree(&self, bytes: &[u8], inherited: &Inherited) -> Result<Tree, FaultKind> {
-        let limits = &self.settings.xml;
-        if bytes.len() > limits.record_bytes_max {
-            return Err(FaultKind::Xml(XmlFault {
-                kind: XmlFaultKind::RecordTooLarge,
-                line: 1,
-                column: 1,
-                offset: 0,
-                path: String::new(),
-            }));
-        }
-        let mut reader = XmlReader::fragment(bytes, &inherited.namespaces, limits);
-        Tree::read(&mut reader, bytes.len()).map_err(FaultKind::Xml)
     }
 
     // Find the data region and the signer blocks at their only permitted places.
@@ -193,19 +181,20 @@ impl Verifier {
         let data = data.ok_or_else(|| one(FaultKind::DataRegionMissing))?;
         let list = list.ok_or_else(|| one(FaultKind::SignersListMissing))?;
         // Nothing may be taken for a data region, a record or a signature anywhere else.
-        let named = |name: &str| {
-            tree.elements()
-                .filter(|element| element.tag().local() == name)
-                .count()
-        };
-        if named(&profile.data_region) != 1 || named(&profile.record_root) != 1 {
+        let (mut named, mut signatures) = (0, 0);
+        for element in tree.elements() {
+            let tag = element.tag();
+            let local = tag.local();
+            if local == profile.data_region || local == profile.record_root {
+                named += 1;
+            } else if local == "Signature" && tag.namespace() == DSIG_NAMESPACE {
+                signatures += 1;
+            }
+        }
+        if named != 2 {
             return Err(one(FaultKind::DataRegionRepeated));
         }
         let blocks = self.blocks(list)?;
-        let signatures = tree
-            .elements()
-            .filter(|element| is_signature(*element))
-            .count();
         if signatures != blocks.len() {
             return Err(one(FaultKind::SignatureMisplaced));
         }
@@ -220,6 +209,9 @@ impl Verifier {
         }
         let mut blocks: Vec<Block<'t>> = Vec::new();
         for element in list.children() {
+            if faults.len() >= FAULTS_MAX {
+                return Err(faults);
+            }
             let role = element.tag().local();
             let rule = profile
                 .signer(role)
@@ -317,88 +309,18 @@ impl Block<'_> {
     }
 }
 
+fn tree_of(
+    size: usize,
+    reader: &mut XmlReader<'_, &[u8]>,
+    limits: &XmlLimits,
+) -> Result<Tree, FaultKind> {
+    if size > limits.record_bytes_max {
+        return Err(FaultKind::Xml(reader.fault(XmlFaultKind::RecordTooLarge)));
+    }
+    Tree::read(reader, size).map_err(FaultKind::Xml)
+}
+
 /// Tell whether `element` is a Signature of XML-DSig.
 pub(crate) fn is_signature(element: Element<'_>) -> bool {
     element.is(DSIG_NAMESPACE, "Signature")
-}
-
-// Canonical octets and digests of one element, each computed once however many signatures name it.
-struct Octets<'t, 'i> {
-    element: Element<'t>,
-    inherited: &'i Inherited,
-    without: Option<Element<'t>>,
-    size: usize,
-    forms: Vec<(Method, Vec<u8>)>,
-    digests: Vec<(usize, DigestAlgorithm, Vec<u8>)>,
-}
-
-impl<'t, 'i> Octets<'t, 'i> {
-    fn new(element: Element<'t>, inherited: &'i Inherited, size: usize) -> Self {
-        Self {
-            element,
-            inherited,
-            without: None,
-            size,
-            forms: Vec::new(),
-            digests: Vec::new(),
-        }
-    }
-
-    fn compare(&mut self, checked: &CheckedSignature) -> Result<(), FaultKind> {
-        let reference = &checked.data;
-        let form = match self
-            .forms
-            .iter()
-            .position(|(method, _)| *method == reference.method)
-        {
-            Some(form) => form,
-            None => {
-                let mut octets = Vec::with_capacity(self.size);
-                self.element.canonicalise(
-                    reference.method.clone(),
-                    self.inherited,
-                    self.without,
-                    |bytes| octets.extend_from_slice(bytes),
-                );
-                self.forms.push((reference.method.clone(), octets));
-                self.forms.len() - 1
-            }
-        };
-        let known = self
-            .digests
-            .iter()
-            .find(|(of, algorithm, _)| *of == form && *algorithm == reference.digest);
-        let same = match known {
-            Some((_, _, digest)) => *digest == reference.value,
-            None => {
-                let digest = reference.digest.digest(&self.forms[form].1);
-                let same = digest.as_ref() == reference.value;
-                self.digests
-                    .push((form, reference.digest, digest.as_ref().to_vec()));
-                same
-            }
-        };
-        if same {
-            Ok(())
-        } else {
-            Err(FaultKind::DataDigest)
-        }
-    }
-
-    fn into_data(mut self) -> Option<(Vec<u8>, [u8; 32])> {
-        if self.forms.is_empty() {
-            return None;
-        }
-        let (_, data) = self.forms.swap_remove(0);
-        let mut sha256 = [0; 32];
-        let known = self
-            .digests
-            .iter()
-            .find(|(of, algorithm, _)| *of == 0 && *algorithm == DigestAlgorithm::Sha256);
-        match known {
-            Some((_, _, digest)) => sha256.copy_from_slice(digest),
-            None => sha256.copy_from_slice(DigestAlgorithm::Sha256.digest(&data).as_ref()),
-        }
-        Some((data, sha256))
-    }
 }

@@ -52,6 +52,7 @@ pub(crate) struct DeclarationSpans {
 pub struct Tag<'a> {
     pub(crate) pool: &'a str,
     pub(crate) name: Span,
+    pub(crate) prefix_len: u32,
     pub(crate) namespace: Span,
     pub(crate) attributes: &'a [AttributeSpans],
     pub(crate) declarations: &'a [DeclarationSpans],
@@ -80,13 +81,15 @@ impl<'a> Tag<'a> {
 
     /// Return the prefix; empty when there is none.
     pub fn prefix(&self) -> &'a str {
-        self.name().split_once(':').map_or("", |(prefix, _)| prefix)
+        &self.name()[..self.prefix_len as usize]
     }
 
     /// Return the name without prefix.
     pub fn local(&self) -> &'a str {
-        let name = self.name();
-        name.split_once(':').map_or(name, |(_, local)| local)
+        match self.prefix_len as usize {
+            0 => self.name(),
+            len => &self.name()[len + 1..],
+        }
     }
 
     /// Return the namespace; empty when there is none.
@@ -170,14 +173,16 @@ impl Scope {
 
     /// Return the URI bound to `prefix`; the empty string un-declares the default namespace.
     pub fn uri(&self, prefix: &str) -> Option<&str> {
-        if prefix == "xml" {
+        if prefix.len() == 3 && prefix == "xml" {
             return Some(XML_NAMESPACE);
         }
-        self.bindings
-            .iter()
-            .rev()
-            .find(|(spans, _)| spans.prefix.of(&self.pool) == prefix)
-            .map(|(spans, _)| spans.uri.of(&self.pool))
+        // Most lookups are for the default namespace; comparing lengths first spares them the call.
+        let same = |spans: &DeclarationSpans| {
+            spans.prefix.len as usize == prefix.len()
+                && (prefix.is_empty() || spans.prefix.of(&self.pool) == prefix)
+        };
+        let found = self.bindings.iter().rev().find(|(spans, _)| same(spans));
+        found.map(|(spans, _)| spans.uri.of(&self.pool))
     }
 
     /// Return how many bindings there are, shadowed ones included.

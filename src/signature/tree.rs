@@ -41,6 +41,7 @@ struct Node {
     // Elements have a name; texts have none.
     element: bool,
     name: Span,
+    prefix_len: u32,
     namespace: Span,
     attributes: (u32, u32),
     declarations: (u32, u32),
@@ -104,6 +105,7 @@ impl Tree {
         self.nodes.push(Node {
             element: true,
             name: tag.name.moved(base),
+            prefix_len: tag.prefix_len,
             namespace: tag.namespace.moved(base),
             attributes: (attributes, index(self.attributes.len())),
             declarations: (declarations, index(self.declarations.len())),
@@ -116,14 +118,14 @@ impl Tree {
     pub fn text(&mut self, text: &str) {
         let parent = self.open.last().copied().unwrap_or(u32::MAX);
         let span = push(&mut self.pool, text);
-        let open_is_last = parent as usize + 1 == self.nodes.len();
         match self.nodes.last_mut() {
-            Some(last) if !open_is_last && !last.element && last.parent == parent => {
+            Some(last) if !last.element && last.parent == parent => {
                 last.name.len += span.len;
             }
             _ => self.nodes.push(Node {
                 element: false,
                 name: span,
+                prefix_len: 0,
                 namespace: Span::default(),
                 attributes: (0, 0),
                 declarations: (0, 0),
@@ -136,10 +138,9 @@ impl Tree {
     /// Close the innermost open element.
     pub fn end(&mut self) {
         let end = index(self.nodes.len());
-        if let Some(open) = self.open.pop() {
-            if let Some(node) = self.nodes.get_mut(open as usize) {
-                node.end = end;
-            }
+        let open = self.open.pop().map(|open| open as usize);
+        if let Some(node) = open.and_then(|open| self.nodes.get_mut(open)) {
+            node.end = end;
         }
     }
 
@@ -191,6 +192,7 @@ impl<'t> Element<'t> {
         Tag {
             pool: &self.tree.pool,
             name: node.name,
+            prefix_len: node.prefix_len,
             namespace: node.namespace,
             attributes: &self.tree.attributes[range(node.attributes)],
             declarations: &self.tree.declarations[range(node.declarations)],

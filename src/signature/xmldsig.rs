@@ -2,28 +2,15 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
 
 use super::Verifier;
-use super::algorithm::{
-    Canonicalisation, DSIG_NAMESPACE, DigestAlgorithm, ENVELOPED_TRANSFORM, KeyKind,
-    SignatureMethod, is_weak,
-};
+use super::algorithm::{DSIG_NAMESPACE, DigestAlgorithm, KeyKind, SignatureMethod, is_weak};
 use super::c14n::Method;
 use super::certificate::SignerKey;
 use super::fault::FaultKind;
+use super::reference::{Reference, algorithm_of, decode, dsig, parse_time};
 use super::tree::{Element, Inherited};
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
-const INCLUSIVE_NAMESPACES: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
-// Prefixes in one PrefixList; namespaces in scope are limited far below.
-const PREFIXES_MAX: usize = 64;
 
 /// Where a signature stands, which decides what its data reference may name.
 #[derive(Debug, Clone, Copy)]
@@ -51,19 +38,18 @@ pub(crate) struct CheckedSignature {
     pub(crate) data: DataReference,
 }
 
+// What KeyInfo says.
+struct NamedKey {
+    key: Arc<SignerKey>,
+    chain: Vec<Vec<u8>>,
+    subject_name: String,
+}
+
 struct Parts<'t> {
     signed_info: Element<'t>,
     value: Element<'t>,
     key_info: Element<'t>,
     object: Element<'t>,
-}
-
-struct Reference<'t> {
-    uri: &'t str,
-    enveloped: bool,
-    method: Method,
-    digest: DigestAlgorithm,
-    value: Vec<u8>,
 }
 
 impl Verifier {
@@ -75,7 +61,11 @@ impl Verifier {
         inherited: &Inherited,
     ) -> Result<CheckedSignature, FaultKind> {
         let parts = parts_of(signature)?;
-        let (key, chain, subject_name) = self.key_of(parts.key_info)?;
+        let NamedKey {
+            key,
+            chain,
+            subject_name,
+        } = self.key_of(parts.key_info)?;
         let (method, canonicalisation) = self.methods_of(parts.signed_info)?;
         self.check_key(&key, method)?;
         let references = self.references_of(parts.signed_info)?;
@@ -107,10 +97,7 @@ impl Verifier {
         })
     }
 
-    fn key_of(
-        &self,
-        key_info: Element<'_>,
-    ) -> Result<(Arc<SignerKey>, Vec<Vec<u8>>, String), FaultKind> {
+    fn key_of(&self, key_info: Element<'_>) -> Result<NamedKey, FaultKind> {
         let mut inside = key_info.children();
         let data = inside
             .next()
@@ -147,7 +134,11 @@ impl Verifier {
         if !key.is_named(name) {
             return Err(FaultKind::SubjectNameMismatch);
         }
-        Ok((key, certificates, name.trim().to_owned()))
+        Ok(NamedKey {
+            key,
+            chain: certificates,
+            subject_name: name.trim().to_owned(),
+        })
     }
 
     fn methods_of(&self, signed_info: Element<'_>) -> Result<(SignatureMethod, Method), FaultKind> {
@@ -191,97 +182,7 @@ impl Verifier {
         }
     }
 
-    fn canonicalisation_of(&self, element: Element<'_>) -> Result<Method, FaultKind> {
-        let algorithm = Canonicalisation::from_uri(algorithm_of(element)?)
-            .filter(|method| self.profile.algorithms.canonicalisation.contains(method))
-            .ok_or(FaultKind::AlgorithmNotPermitted)?;
-        let mut prefixes = Vec::new();
-        let mut children = element.children();
-        if let Some(child) = children.next() {
-            let listed = algorithm == Canonicalisation::Exclusive
-                && child.is(INCLUSIVE_NAMESPACES, "InclusiveNamespaces")
-                && child.children().next().is_none()
-                && children.next().is_none();
-            let list = child.tag().attribute("PrefixList").filter(|_| listed);
-            let list = list.ok_or(FaultKind::AlgorithmNotPermitted)?;
-            prefixes = list
-                .split_whitespace()
-                .take(PREFIXES_MAX)
-                .map(|prefix| if prefix == "#default" { "" } else { prefix }.to_owned())
-                .collect();
-        }
-        Ok(Method {
-            algorithm,
-            prefixes,
-        })
-    }
-
-    fn references_of<'t>(&self, info: Element<'t>) -> Result<[Reference<'t>; 2], FaultKind> {
-        let mut references = info.children().skip(2);
-        let first = references.next().ok_or(FaultKind::ReferenceCount)?;
-        let second = references.next().ok_or(FaultKind::ReferenceCount)?;
-        if references.next().is_some() {
-            return Err(FaultKind::ReferenceCount);
-        }
-        Ok([self.reference_of(first)?, self.reference_of(second)?])
-    }
-
-    fn reference_of<'t>(&self, element: Element<'t>) -> Result<Reference<'t>, FaultKind> {
-        let element = dsig(Some(element), "Reference")?;
-        let uri = element
-            .tag()
-            .attribute("URI")
-            .ok_or(FaultKind::ReferenceTarget)?;
-        let mut children = element.children().peekable();
-        let mut enveloped = false;
-        let mut method = None;
-        if let Some(transforms) = children.next_if(|child| child.is(DSIG_NAMESPACE, "Transforms")) {
-            let mut count = 0;
-            for transform in transforms.children() {
-                count += 1;
-                let transform = dsig(Some(transform), "Transform")?;
-                // After canonicalisation there are octets, on which no further transform works.
-                if count > self.profile.transforms_max || method.is_some() {
-                    return Err(FaultKind::TransformNotPermitted);
-                }
-                if algorithm_of(transform)? == ENVELOPED_TRANSFORM {
-                    enveloped = !std::mem::replace(&mut enveloped, true);
-                    if !enveloped || transform.children().next().is_some() {
-                        return Err(FaultKind::TransformNotPermitted);
-                    }
-                } else {
-                    let found = self.canonicalisation_of(transform);
-                    method = Some(found.map_err(|_| FaultKind::TransformNotPermitted)?);
-                }
-            }
-        }
-        let digest_method = dsig(children.next(), "DigestMethod")?;
-        let digest_uri = algorithm_of(digest_method)?;
-        if is_weak(digest_uri) {
-            return Err(FaultKind::WeakAlgorithm);
-        }
-        let digest = DigestAlgorithm::from_uri(digest_uri)
-            .filter(|digest| self.profile.algorithms.digest.contains(digest))
-            .ok_or(FaultKind::AlgorithmNotPermitted)?;
-        let value = dsig(children.next(), "DigestValue")?;
-        let value = value
-            .text()
-            .and_then(decode)
-            .ok_or(FaultKind::SignatureShape)?;
-        if children.next().is_some() {
-            return Err(FaultKind::SignatureShape);
-        }
-        Ok(Reference {
-            uri,
-            enveloped,
-            method: method.unwrap_or_else(Method::inclusive),
-            digest,
-            value,
-        })
-    }
-
     // Say which reference names the data and which the signing time, and refuse everything else.
-    #[expect(clippy::type_complexity, reason = "a pair of pairs, used once")]
     fn assign<'t>(
         &self,
         references: [Reference<'t>; 2],
@@ -374,12 +275,6 @@ fn parts_of(signature: Element<'_>) -> Result<Parts<'_>, FaultKind> {
     Ok(parts)
 }
 
-fn dsig<'t>(element: Option<Element<'t>>, local: &str) -> Result<Element<'t>, FaultKind> {
-    element
-        .filter(|element| element.is(DSIG_NAMESPACE, local))
-        .ok_or(FaultKind::SignatureShape)
-}
-
 fn only_child<'t>(element: Element<'t>, local: &str) -> Result<Element<'t>, FaultKind> {
     let mut children = element.children();
     let child = dsig(children.next(), local).map_err(|_| FaultKind::SigningTimeMissing)?;
@@ -387,41 +282,4 @@ fn only_child<'t>(element: Element<'t>, local: &str) -> Result<Element<'t>, Faul
         return Err(FaultKind::SigningTimeMissing);
     }
     Ok(child)
-}
-
-fn algorithm_of(element: Element<'_>) -> Result<&str, FaultKind> {
-    element
-        .tag()
-        .attribute("Algorithm")
-        .ok_or(FaultKind::SignatureShape)
-}
-
-/// Decode Base64 in which white space may stand anywhere.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim();
-    if !text.contains(super::markup::is_space) {
-        return BASE64.decode(text).ok();
-    }
-    let dense: Vec<u8> = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    BASE64.decode(dense).ok()
-}
-
-/// Read `YYYY-MM-DDThh:mm:ssTZD` (CV 2088 PL1 §II.1); fractions of a second are tolerated.
-pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
-    let shaped = bytes.len() >= 20
-        && bytes.len() <= 40
-        && bytes[4] == b'-'
-        && bytes[10] == b'T'
-        && bytes[13] == b':'
-        && bytes[16] == b':'
-        && text.is_ascii()
-        && !text.contains('[');
-    if !shaped {
-        return None;
-    }
-    text.parse().ok()
 }

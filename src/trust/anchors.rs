@@ -1,6 +1,5 @@
 //! Builds chains from signers' certificates to configured anchors, at the signing time.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +10,7 @@ use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509StoreContext};
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 
+use super::files::{TrustError, certificates};
 use super::{
     CertificateVerdict, Decision, Reason, Revocation, Settings, SignerPurpose, Subject,
     SubjectCode, SystemSettings, TrustSystem,
@@ -20,25 +20,6 @@ use crate::signature::recent::Recent;
 
 // OpenSSL's level of 112 bits: RSA of 2048 bits, no SHA-1 below the anchor.
 const SECURITY_LEVEL: i32 = 2;
-
-/// Say why the anchors could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// A file or folder cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file holds no certificate.
-    #[error("{path} holds no certificate in PEM")]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 struct System {
     name: TrustSystem,
@@ -198,10 +179,8 @@ impl Anchors {
                 {
                     details.faults.push(Reason::KeyUsage);
                 }
-                ParsedExtension::ExtendedKeyUsage(_) => {
-                    if !self.permits_usage(&certificate) {
-                        details.faults.push(Reason::ExtendedKeyUsage);
-                    }
+                ParsedExtension::ExtendedKeyUsage(_) if !self.permits_usage(&certificate) => {
+                    details.faults.push(Reason::ExtendedKeyUsage);
                 }
                 _ => {}
             }
@@ -359,45 +338,5 @@ fn reason_of(error: i32) -> Reason {
         22 | 24 | 25 | 32 | 37 | 38 | 41 | 47..=53 => Reason::PathRule,
         26 | 39 => Reason::KeyUsage,
         _ => Reason::UnknownIssuer,
-    }
-}
-
-fn certificates(paths: &[PathBuf]) -> Result<Vec<X509>, TrustError> {
-    let mut found = Vec::new();
-    for path in paths {
-        let unreadable = |source| TrustError::Unreadable {
-            path: path.clone(),
-            source,
-        };
-        if !path.is_dir() {
-            found.extend(from_pem(path)?);
-            continue;
-        }
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(unreadable)? {
-            let file = entry.map_err(unreadable)?.path();
-            let extension = file.extension().and_then(|name| name.to_str());
-            if matches!(extension, Some("pem" | "crt")) {
-                files.push(file);
-            }
-        }
-        files.sort();
-        for file in files {
-            found.extend(from_pem(&file)?);
-        }
-    }
-    Ok(found)
-}
-
-fn from_pem(path: &Path) -> Result<Vec<X509>, TrustError> {
-    let pem = std::fs::read(path).map_err(|source| TrustError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    match X509::stack_from_pem(&pem) {
-        Ok(stack) if !stack.is_empty() => Ok(stack),
-        _ => Err(TrustError::NoCertificate {
-            path: path.to_owned(),
-        }),
     }
 }

@@ -1,6 +1,7 @@
 //! Decides which signers' certificates to believe.
 
 mod anchors;
+mod files;
 mod subject;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use anchors::{Anchors, TrustError};
+pub use anchors::Anchors;
+pub use files::TrustError;
 pub use subject::{Subject, SubjectCode};
 
 /// Which signers to believe, section `[trust]` of the configuration.
@@ -181,5 +183,43 @@ impl CertificateVerdict {
     /// Return the person's 12-digit number, where the certificate carries one.
     pub fn personal_number(&self) -> Option<&str> {
         self.subject.personal_number()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::texts;
+
+    #[test]
+    fn every_reason_and_system_has_a_text_in_both_languages() {
+        let source = include_str!("mod.rs");
+        let body = source.split("fn code(self)").nth(1).unwrap_or_default();
+        let codes: Vec<&str> = body
+            .lines()
+            .take_while(|line| !line.starts_with("    }"))
+            .filter_map(|line| line.split('"').nth(1))
+            .collect();
+        assert_eq!(codes.len(), 13);
+        for code in codes {
+            assert!(texts::has(&format!("trust.reason.{code}")), "{code}");
+        }
+        assert!(texts::has(&format!(
+            "trust.revocation.{}",
+            Revocation::NotChecked.code()
+        )));
+        for system in [TrustSystem::PublicCa, TrustSystem::OfficialDuty] {
+            assert!(texts::has(&format!("trust.system.{}", system.name())));
+        }
+    }
+
+    #[test]
+    fn the_configuration_that_is_built_in_is_readable() {
+        #[derive(Deserialize)]
+        struct Part {
+            trust: Settings,
+        }
+        let part: Part = crate::platform::config::load(None, std::iter::empty()).unwrap();
+        assert!(part.trust.public_ca.anchors.is_empty());
     }
 }

@@ -60,9 +60,13 @@ fn quotes_are_escaped_and_unescaped_when_switched_on() {
     }
     // The same through a reader that takes one byte at a time.
     let content = encode("\\\"\\x\"", Quotes::Escaped).unwrap();
-    let reader = ContentReader::new(content.as_bytes(), &settings(Quotes::Escaped, 100));
-    let read: Result<Vec<u8>, _> = reader.bytes().collect();
-    assert_eq!(read.unwrap(), b"\\\"\\x\"");
+    let mut reader = ContentReader::new(content.as_bytes(), &settings(Quotes::Escaped, 100));
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while reader.read(&mut byte).unwrap() == 1 {
+        read.push(byte[0]);
+    }
+    assert_eq!(read, b"\\\"\\x\"");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::platform::config::{ConfigError, Tables};
-use crate::transcript::{Field, Group, Place, Transcript};
+use crate::transcript::{Field, Group, Transcript};
 
 /// Path of the table below `config/`.
 pub const FILE: &str = "mappings/ministry-xml.toml";
@@ -113,11 +113,11 @@ pub(super) struct FamilyProfile {
     levels: Vec<String>,
     pub(super) versions: Vec<String>,
     pub(super) parts: Vec<Part>,
-    paths: Paths,
+    pub(super) paths: Paths,
 }
 
 // Path of the part, tag of the row, tag of the field.
-type Paths = HashMap<Field, (Box<str>, Option<Box<str>>, Box<str>)>;
+pub(super) type Paths = HashMap<Field, (Box<str>, Option<Box<str>>, Box<str>)>;
 
 /// What a tag opens when a document is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -376,28 +376,4 @@ fn compile_part(
         fields,
         parts,
     })
-}
-
-/// Return the XPath of `place` within its `HOC_BA`, in the tags that documents of `family` are written with.
-///
-/// A field that the family has no tag for is named by its canonical pointer below the data region.
-pub fn pointer(profile: &Profile, family: Family, place: &Place) -> String {
-    let document = &profile.document;
-    let paths = &profile.family(family).paths;
-    let (record, data) = (&document.record, &document.data);
-    let field_path = |field: &Field, row: Option<usize>| match paths.get(field) {
-        None => format!("/{record}/{data}{}", place.pointer()),
-        Some((path, Some(row_tag), tag)) => {
-            let number = row.unwrap_or(0) + 1;
-            format!("/{record}/{data}{path}/{row_tag}[{number}]/{tag}")
-        }
-        Some((path, None, tag)) => format!("/{record}/{data}{path}/{tag}"),
-    };
-    match place {
-        Place::Record => format!("/{record}"),
-        Place::General(field) => field_path(field, None),
-        Place::Entry(_, index, field) => field_path(field, Some(*index)),
-        Place::Signer(name) => format!("/{record}/{}/{name}", document.signers),
-        Place::Path(path) => path.clone(),
-    }
 }

@@ -88,7 +88,7 @@ where
         Box::pin(
             async move {
                 let mut request = request;
-                if let Err(problem) = admit(&entry, &request) {
+                if let Some(problem) = refused(&entry, &request) {
                     // The body is not read; the connection cannot be used for another request.
                     let mut response = problem.error_response();
                     close(&mut response);
@@ -109,7 +109,8 @@ where
     }
 }
 
-fn admit(entry: &Entry, request: &ServiceRequest) -> Result<(), Problem> {
+/// Say why a request is not let in, if it is not.
+fn refused(entry: &Entry, request: &ServiceRequest) -> Option<Problem> {
     let settings = &entry.settings;
     let target_bytes = request
         .uri()
@@ -117,12 +118,15 @@ fn admit(entry: &Entry, request: &ServiceRequest) -> Result<(), Problem> {
         .map_or(0, |target| target.as_str().len());
     if target_bytes > settings.target_bytes_max {
         let limit = settings.target_bytes_max.to_string();
-        return Err(Problem::new(414, "target-too-long", &[("limit", &limit)]));
+        return Some(Problem::new(414, "target-too-long", &[("limit", &limit)]));
     }
     if !path::is_canonical(request.uri().path()) {
-        let refused = &entry.metrics.http().refused_paths;
-        refused.with_label_values(&[entry.kind.name()]).inc();
-        return Err(Problem::new(400, "path-not-canonical", &[]));
+        let paths = &entry.metrics.http().refused_paths;
+        paths.with_label_values(&[entry.kind.name()]).inc();
+        return Some(Problem::new(400, "path-not-canonical", &[]));
+    }
+    if entry.kind == Kind::Persons && !request.method().is_safe() && is_cross_site(request) {
+        return Some(Problem::new(403, "cross-site-request", &[]));
     }
     let announced = request
         .headers()
@@ -130,9 +134,27 @@ fn admit(entry: &Entry, request: &ServiceRequest) -> Result<(), Problem> {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > settings.body_bytes_max) {
-        return Err(refusals::too_large(settings.body_bytes_max));
+        return Some(refusals::too_large(settings.body_bytes_max));
     }
-    Ok(())
+    None
+}
+
+/// Tell whether another site made a person's browser send this; it adds the personal certificate by itself.
+fn is_cross_site(request: &ServiceRequest) -> bool {
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    if header("sec-fetch-site").is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return true;
+    }
+    let Some(origin) = header("origin") else {
+        return false;
+    };
+    // HTTP/2 puts the host into the target, HTTP/1.1 into a header; forwarding headers are not believed.
+    let authority = request
+        .uri()
+        .authority()
+        .map(|host| host.as_str().as_bytes());
+    let host = authority.or_else(|| header("host"));
+    host.is_none_or(|host| origin.strip_prefix(b"https://") != Some(host))
 }
 
 fn meter(entry: &Entry, request: &mut ServiceRequest) {

@@ -151,24 +151,18 @@ impl Authority {
         })
     }
 
-    // The library cannot read a certificate back; name and key are all that issuing needs of it.
+    // Open an authority below a root. The library cannot read a certificate back; name and key are all
+    // that issuing needs of it.
     fn open(layout: &Layout, role: Role) -> Result<Self, PkiError> {
         let entry = layout.only(role)?;
         let key_pem = Zeroizing::new(layout.read_key(entry)?);
-        let mut ders = layout.read_certificates(entry)?;
-        let certificate_der = ders.first().cloned().ok_or(PkiError::Missing(role))?;
-        let is_root = matches!(
-            role,
-            Role::OfficialDutyRoot | Role::PublicRoot | Role::TlsCa | Role::SandboxCa
-        );
-        if is_root {
-            ders.clear();
-        }
+        let chain_der = layout.read_certificates(entry)?;
+        let certificate_der = chain_der.first().cloned().ok_or(PkiError::Missing(role))?;
         let issuer = Issuer::new(authority_params(&entry.name), KeyPair::from_pem(&key_pem)?);
         Ok(Self {
             issuer,
             certificate_der,
-            chain_der: ders,
+            chain_der,
             key_pem,
         })
     }
