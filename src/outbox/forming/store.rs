@@ -93,26 +93,21 @@ async fn begin_batch(
     let Some((participant_id, school_year)) = next_lane(transaction, ask).await? else {
         return Ok(None);
     };
-    let picked = transaction
+    // Changed by place (ctid): see members/store.rs on tables that were never analysed.
+    let taken = transaction
         .query(
-            "SELECT record_id FROM hocba.outbox_entry
-             WHERE participant_id = $1 AND school_year = $2 AND destination = $3 AND state = 'READY'
-             ORDER BY priority, ready_at LIMIT $4 FOR UPDATE SKIP LOCKED",
+            "UPDATE hocba.outbox_entry SET state = 'IN_BATCH', batches = batches + 1, reason = NULL
+             WHERE school_year = $2 AND ctid = ANY(ARRAY(
+                 SELECT e.ctid FROM hocba.outbox_entry e
+                 WHERE e.participant_id = $1 AND e.school_year = $2 AND e.destination = $3 AND e.state = 'READY'
+                 ORDER BY e.priority, e.ready_at LIMIT $4 FOR UPDATE SKIP LOCKED))
+             RETURNING record_id, version, digest, priority, batches, ready_at",
             &[
                 &participant_id,
                 &school_year,
                 &ask.destination,
                 &i64::from(ask.records_max),
             ],
-        )
-        .await?;
-    let picked: Vec<Uuid> = picked.iter().map(|row| row.get(0)).collect();
-    let taken = transaction
-        .query(
-            "UPDATE hocba.outbox_entry SET state = 'IN_BATCH', batches = batches + 1, reason = NULL
-             WHERE participant_id = $1 AND school_year = $2 AND destination = $3 AND record_id = ANY($4)
-             RETURNING record_id, version, digest, priority, batches, ready_at",
-            &[&participant_id, &school_year, &ask.destination, &picked],
         )
         .await?;
     if taken.is_empty() {
@@ -213,8 +208,11 @@ pub async fn bodies(
     let records: Vec<Uuid> = members.iter().map(|m| m.record_id).collect();
     let rows = transaction
         .query(
-            "SELECT record_id, codec, key_id, body FROM hocba.record_body
-             WHERE participant_id = $1 AND school_year = $2 AND record_id = ANY($3) AND kind = $4",
+            "SELECT k.record_id, b.codec, b.key_id, b.body FROM unnest($3::uuid[]) AS k (record_id)
+             CROSS JOIN LATERAL (
+                 SELECT r.codec, r.key_id, r.body FROM hocba.record_body r
+                 WHERE r.participant_id = $1 AND r.school_year = $2 AND r.record_id = k.record_id AND r.kind = $4
+                 OFFSET 0) b",
             &[&participant_id, &school_year, &records, &KIND_RECORD],
         )
         .await?;
@@ -307,8 +305,11 @@ async fn leave(
     transaction
         .execute(
             "UPDATE hocba.outbox_entry SET state = $5, reason = $6, batches = batches - 1
-             WHERE participant_id = $1 AND school_year = $2 AND destination = $3 AND record_id = ANY($4)
-               AND state = 'IN_BATCH'",
+             WHERE school_year = $2 AND ctid = ANY(ARRAY(SELECT (
+                 SELECT e.ctid FROM hocba.outbox_entry e
+                 WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
+                   AND e.destination = $3 AND e.state = 'IN_BATCH')
+                 FROM unnest($4::uuid[]) AS k (record_id)))",
             &[
                 &participant_id,
                 &year,
