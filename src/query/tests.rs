@@ -1,3 +1,5 @@
+//! Asks about planted transcripts and holds every verdict to its evidence.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -127,6 +129,25 @@ fn database_settings() -> database::Settings {
     }
 }
 
+async fn register_officers(
+    access: &Access,
+    issuers: &Issuers,
+    clock: &dyn crate::platform::clock::Clock,
+    agencies: [i32; 2],
+) -> Vec<Uuid> {
+    let mut officers = Vec::new();
+    for (name, of) in ["Cán Bộ Một", "Cán Bộ Hai"].into_iter().zip(agencies) {
+        let subject =
+            PersonSubject { name, organisation: "UBND phường Thử", personal_number: None };
+        let issued = issuers.person(TrustSystem::OfficialDuty, subject, clock).unwrap();
+        let certificate = &issued.certificate_der;
+        let role = access::Role::Officer;
+        let id = access.register_person("process:test", role, Some(of), certificate).await.unwrap();
+        officers.push(id);
+    }
+    officers
+}
+
 async fn world(base: Arc<Base>) -> World {
     // Codes of participants and of transcripts are used once in a database.
     let number = WORLDS.fetch_add(1, Ordering::SeqCst);
@@ -168,24 +189,7 @@ async fn world(base: Arc<Base>) -> World {
     let agency = register(ParticipantKind::Agency, "UBND-1").await;
     let other_agency = register(ParticipantKind::Agency, "UBND-2").await;
     let issuers = Issuers::open(&layout).unwrap();
-    let person = |name: &'static str| {
-        let subject =
-            PersonSubject { name, organisation: "UBND phường Thử", personal_number: None };
-        issuers.person(TrustSystem::OfficialDuty, subject, &*clock).unwrap()
-    };
-    let mut officers = Vec::new();
-    for (name, of) in [("Cán Bộ Một", agency), ("Cán Bộ Hai", other_agency)] {
-        let id = access
-            .register_person(
-                "process:test",
-                access::Role::Officer,
-                Some(of),
-                &person(name).certificate_der,
-            )
-            .await
-            .unwrap();
-        officers.push(id);
-    }
+    let officers = register_officers(&access, &issuers, &*clock, [agency, other_agency]).await;
     let evidence = Arc::new(EvidenceReader::new(
         vault.clone(),
         verifier.clone(),

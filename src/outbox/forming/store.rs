@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use super::{Forming, Frozen, KIND_RECORD, Member, StoredBody};
@@ -110,20 +110,8 @@ async fn begin_batch(
     if taken.is_empty() {
         return Ok(None);
     }
-    let mut order: Vec<(i16, Timestamp, usize)> =
-        taken.iter().enumerate().map(|(index, row)| (row.get(3), row.get(5), index)).collect();
-    order.sort();
-    let members: Vec<Member> = (0..)
-        .zip(&order)
-        .map(|(position, (_, _, index))| Member {
-            record_id: taken[*index].get(0),
-            position,
-            version: taken[*index].get(1),
-            digest: taken[*index].get(2),
-        })
-        .collect();
+    let (priority, members) = in_order(&taken);
     let fresh = taken.iter().filter(|row| row.get::<_, i16>(4) == 1).count();
-    let priority = order.first().map_or(0, |first| first.0);
     let key = BatchKey { participant_id, message_id };
     members_of::insert(transaction, &key, school_year, ask.destination, &members).await?;
     let row = transaction
@@ -153,6 +141,23 @@ async fn begin_batch(
         created_at: row.get(0),
         members,
     }))
+}
+
+// What goes first stands first in the batch; the priority of the first is the batch's.
+fn in_order(taken: &[Row]) -> (i16, Vec<Member>) {
+    let mut order: Vec<(i16, Timestamp, usize)> =
+        taken.iter().enumerate().map(|(index, row)| (row.get(3), row.get(5), index)).collect();
+    order.sort();
+    let members = (0..)
+        .zip(&order)
+        .map(|(position, (_, _, index))| Member {
+            record_id: taken[*index].get(0),
+            position,
+            version: taken[*index].get(1),
+            digest: taken[*index].get(2),
+        })
+        .collect();
+    (order.first().map_or(0, |first| first.0), members)
 }
 
 // The participant that waited longest for its turn and has a batch that is full or old enough.
