@@ -263,12 +263,41 @@ fn localise(command: clap::Command, lang: Lang, path: &str) -> clap::Command {
         let key = if has(&own) { own } else { format!("cli.arg.{id}") };
         let heading =
             if arg.is_positional() { "cli.heading-arguments" } else { "cli.heading-options" };
-        arg.help(say(&key)).help_heading(say(heading))
+        arg.help(say(&key)).help_heading(say(heading)).hide_possible_values(true)
     });
+    let usage = command.render_usage().to_string();
+    let usage = usage
+        .trim_start_matches("Usage: ")
+        .replace("[OPTIONS]", &format!("[{}]", say("cli.usage-options")))
+        .replace("<COMMAND>", &format!("<{}>", say("cli.usage-command")));
+    command = command.override_usage(usage);
     command.mut_subcommands(|sub| {
         let path = format!("{path}.{}", sub.get_name());
-        localise(sub, lang, &path)
+        let name = format!("hocba {}", sub.get_name());
+        localise(sub.bin_name(name), lang, &path)
     })
+}
+
+/// Say in `lang` what is wrong with a command line; the parser itself speaks English only.
+pub fn explain(error: &clap::Error, lang: Lang) -> String {
+    use clap::error::{ContextKind, ErrorKind};
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let key = match error.kind() {
+        ErrorKind::InvalidSubcommand => "cli.wrong-command",
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => "cli.wrong-value",
+        ErrorKind::MissingRequiredArgument => "cli.missing-argument",
+        ErrorKind::UnknownArgument => "cli.unknown-argument",
+        _ => return error.to_string(),
+    };
+    let args = [
+        ("argument", context(ContextKind::InvalidArg)),
+        ("value", context(ContextKind::InvalidValue)),
+        ("command", context(ContextKind::InvalidSubcommand)),
+        ("permitted", context(ContextKind::ValidValue)),
+    ];
+    let args: Vec<(&str, &str)> =
+        args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    text(lang, key, &args)
 }
 
 #[cfg(test)]

@@ -34,8 +34,7 @@ pub fn main(args: &[String], lang_variable: Option<&str>) -> ExitCode {
     let line = match args::parse(args, lang) {
         Ok(line) => line,
         Err(error) if error.use_stderr() => {
-            let _ = error.print();
-            eprintln!("\n{}", text(lang, "cli.wrong-use", &[]));
+            eprintln!("{}\n{}", args::explain(&error, lang), text(lang, "cli.wrong-use", &[]));
             return ExitCode::from(EXIT_WRONG_USE);
         }
         Err(help) => {

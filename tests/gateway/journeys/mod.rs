@@ -1,6 +1,7 @@
 //! Walks the journeys of a transcript from the province to the agency.
 
 mod command_line;
+mod contract;
 mod intake;
 mod privacy;
 mod verification;
