@@ -82,17 +82,16 @@ impl Desk {
         })
     }
 
-    fn admit(&self, request: &HttpRequest) -> Result<(), Problem> {
+    fn refusal(&self, request: &HttpRequest) -> Option<Problem> {
         let peer = request.conn_data::<PeerCertificate>();
         let known = peer.is_some_and(|peer| self.clients.contains(&peer.fingerprint));
         if !(known || self.clients.is_empty() && peer.is_some()) {
-            return Err(Problem::new(403, "sandbox-client-unknown", &[]));
+            return Some(Problem::new(403, "sandbox-client-unknown", &[]));
         }
-        self.limiter.check().map_err(|early| {
-            let wait = early.wait_time_from(self.limiter_clock.now());
-            let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
-            Problem::new(429, "sandbox-too-fast", &[]).retry_after(seconds)
-        })
+        let early = self.limiter.check().err()?;
+        let wait = early.wait_time_from(self.limiter_clock.now());
+        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+        Some(Problem::new(429, "sandbox-too-fast", &[]).retry_after(seconds))
     }
 
     // Checked beside the lock, entered under it; the same message twice at once is entered once.
@@ -186,7 +185,7 @@ async fn submit_batch(
     request: HttpRequest,
     body: web::Bytes,
 ) -> HttpResponse {
-    if let Err(problem) = desk.admit(&request) {
+    if let Some(problem) = desk.refusal(&request) {
         return desk.count(problem.error_response());
     }
     let fault = desk.script.next(On::Submit);
@@ -228,7 +227,7 @@ async fn batch_status(
     request: HttpRequest,
     id: web::Path<Uuid>,
 ) -> HttpResponse {
-    if let Err(problem) = desk.admit(&request) {
+    if let Some(problem) = desk.refusal(&request) {
         return desk.count(problem.error_response());
     }
     let fault = desk.script.next(On::Status);

@@ -12,13 +12,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_web::dev::Server;
 use serde::Deserialize;
 
 use crate::map::Dictionary;
 use crate::platform::clock::SharedClock;
 use crate::platform::config::{ConfigError, Tables};
-use crate::platform::listener::{ListenerError, ListenerSettings};
+use crate::platform::listener::{ListenerError, ListenerSettings, Server};
 use crate::platform::shutdown::Shutdown;
 use crate::platform::telemetry::Metrics;
 use crate::platform::tls::TlsError;

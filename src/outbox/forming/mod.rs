@@ -31,6 +31,8 @@ pub struct Forming {
     pub key: BatchKey,
     /// School year of its records.
     pub school_year: i16,
+    /// Where it goes.
+    pub destination: String,
     /// Lease of the builder.
     pub epoch: i32,
     /// When it was begun.

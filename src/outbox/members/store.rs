@@ -1,5 +1,7 @@
 //! Moves the entries of a batch together with it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
@@ -64,6 +66,10 @@ pub async fn insert(
     Ok(())
 }
 
+// Entries are found one by one by their whole key, then changed by their place (ctid). A join, or a list of ids,
+// is planned from the wrong side on tables that were never analysed: it reads all entries of the participant.
+// Nobody moves the rows in between, for the batch that holds them is locked.
+
 /// Close members by verified evidence, whose lines stand in the same transaction.
 pub async fn close(
     transaction: &Transaction<'_>,
@@ -72,32 +78,40 @@ pub async fn close(
     destination: &str,
     closings: &[Closing],
 ) -> Result<u64, DatabaseError> {
+    let mut closed = 0;
+    // Normally one group: every record accepted, without a reason.
+    let mut groups: BTreeMap<(bool, Option<&str>), Vec<Uuid>> = BTreeMap::new();
+    for closing in closings {
+        let group = (closing.acknowledged, closing.reason.as_deref());
+        groups.entry(group).or_default().push(closing.record_id);
+    }
+    for ((acknowledged, reason), records) in groups {
+        let state = if acknowledged { "ACKED" } else { "REFUSED" };
+        closed += transaction
+            .execute(
+                "UPDATE hocba.outbox_entry SET state = $5, reason = $6
+                 WHERE school_year = $2 AND ctid = ANY(ARRAY(SELECT (
+                     SELECT e.ctid FROM hocba.outbox_entry e
+                     WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
+                       AND e.destination = $3 AND e.state IN ('IN_BATCH', 'PARKED'))
+                     FROM unnest($4::uuid[]) AS k (record_id)))",
+                &[
+                    &key.participant_id,
+                    &school_year,
+                    &destination,
+                    &records,
+                    &state,
+                    &reason,
+                ],
+            )
+            .await?;
+    }
     let records: Vec<Uuid> = closings.iter().map(|c| c.record_id).collect();
-    let states: Vec<&str> = closings
-        .iter()
-        .map(|c| if c.acknowledged { "ACKED" } else { "REFUSED" })
-        .collect();
-    let reasons: Vec<Option<&str>> = closings.iter().map(|c| c.reason.as_deref()).collect();
-    let closed = transaction
-        .execute(
-            "UPDATE hocba.outbox_entry e SET state = c.state, reason = c.reason
-             FROM unnest($4::uuid[], $5::text[], $6::text[]) AS c (record_id, state, reason)
-             WHERE e.participant_id = $1 AND e.school_year = $2 AND e.destination = $3
-               AND e.record_id = c.record_id AND e.state IN ('IN_BATCH', 'PARKED')",
-            &[
-                &key.participant_id,
-                &school_year,
-                &destination,
-                &records,
-                &states,
-                &reasons,
-            ],
-        )
-        .await?;
     transaction
         .execute(
             "UPDATE hocba.outbox_batch_item SET open = false
-             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND record_id = ANY($4) AND open",
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND record_id = ANY($4)
+               AND open IS NOT FALSE",
             &[&key.participant_id, &school_year, &key.message_id, &records],
         )
         .await?;
@@ -131,16 +145,31 @@ async fn move_open(
     to: &str,
     reason: Option<&str>,
 ) -> Result<(), DatabaseError> {
+    let rows = transaction
+        .query(
+            "SELECT record_id, destination FROM hocba.outbox_batch_item
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open IS NOT FALSE",
+            &[&key.participant_id, &school_year, &key.message_id],
+        )
+        .await?;
+    let Some(first) = rows.first() else {
+        return Ok(());
+    };
+    let destination: &str = first.get(1);
+    let records: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
     transaction
         .execute(
-            "UPDATE hocba.outbox_entry e SET state = $5, reason = $6 FROM hocba.outbox_batch_item i
-             WHERE i.participant_id = $1 AND i.school_year = $2 AND i.message_id = $3 AND i.open
-               AND e.participant_id = $1 AND e.school_year = $2 AND e.record_id = i.record_id
-               AND e.destination = i.destination AND e.state = $4",
+            "UPDATE hocba.outbox_entry SET state = $6, reason = $7
+             WHERE school_year = $2 AND ctid = ANY(ARRAY(SELECT (
+                 SELECT e.ctid FROM hocba.outbox_entry e
+                 WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
+                   AND e.destination = $3 AND e.state = $5)
+                 FROM unnest($4::uuid[]) AS k (record_id)))",
             &[
                 &key.participant_id,
                 &school_year,
-                &key.message_id,
+                &destination,
+                &records,
                 &from,
                 &to,
                 &reason,
@@ -162,7 +191,7 @@ pub async fn split(
     transaction
         .execute(
             "UPDATE hocba.outbox_batch_item SET open = false
-             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open",
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open IS NOT FALSE",
             &[&key.participant_id, &school_year, &key.message_id],
         )
         .await?;

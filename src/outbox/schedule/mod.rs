@@ -1,5 +1,6 @@
 //! Leases batches to workers and concludes what their attempts brought.
 
+pub mod lease;
 pub mod store;
 
 use std::sync::{Mutex, PoisonError};

@@ -17,9 +17,10 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::outbox::forming::{self, Forming, FormingError, Shape};
 use crate::outbox::members::Member;
-use crate::outbox::schedule::store::{Claim, Concluded};
+use crate::outbox::schedule::lease::store::{Claim, claim, expire};
+use crate::outbox::schedule::store::Concluded;
 use crate::outbox::schedule::{BatchKey, Chance, LeaseKind, new_message_id};
-use crate::outbox::{Policy, Settings, schedule, store};
+use crate::outbox::{Policy, Settings, store};
 use crate::platform::clock::SharedClock;
 use crate::platform::database::DatabaseError;
 use crate::platform::shutdown::Shutdown;
@@ -254,15 +255,13 @@ impl Deliverer {
         self.sweep(route).await?;
         let name = route.destination.name();
         let settings = route.destination.settings();
-        let claim = Claim {
+        let ask = Claim {
             destination: name,
             worker: &self.parts.worker,
             lease_ms: settings.lease_ms(),
         };
         let (work, policy) = (&self.parts.work, policy(route));
-        if let Some(lease) =
-            schedule::store::claim(work, &claim, policy, &self.parts.chance).await?
-        {
+        if let Some(lease) = claim(work, &ask, policy, &self.parts.chance).await? {
             match lease.kind {
                 LeaseKind::Send => {
                     self.tally.sent.fetch_add(1, Ordering::Relaxed);
@@ -306,7 +305,7 @@ impl Deliverer {
             return Ok(());
         }
         for route in std::iter::once(route).chain(&self.routes) {
-            let expired = schedule::store::expire(
+            let expired = expire(
                 &self.parts.work,
                 route.destination.name(),
                 self.parts.settings.expired_leases_max,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -16,13 +15,11 @@ use crate::map::{self, Event, Stamp};
 use crate::outbox::forming::{KIND_RECORD, sha256};
 use crate::outbox::schedule::{Chance, new_message_id};
 use crate::outbox::store::Counts;
-use crate::outbox::{self, NewEntry, Policy, store};
+use crate::outbox::{NewEntry, store};
 use crate::pipeline::deliver::{Deliverer, Parts, Route};
 use crate::platform::clock::{SharedClock, SystemClock};
 use crate::platform::config::Tables;
 use crate::platform::database::{self, Database, Role};
-use crate::platform::http::ClientSettings;
-use crate::platform::listener::ListenerSettings;
 use crate::platform::listener::test_pki::{TestCertificate, TestPki};
 use crate::platform::private_postgres::PrivatePostgres;
 use crate::platform::shutdown::{Shutdown, ShutdownTrigger};
@@ -30,11 +27,15 @@ use crate::platform::telemetry::Metrics;
 use crate::receipts::{Evidence, SignedReceipts, receipt_settings};
 use crate::sandbox::{self, ledger};
 use crate::seal::FileSigner;
-use crate::signature::{self, Profile, Verifier, XmlLimits, XmlSigner, seal_element};
+use crate::signature::{Profile, Verifier, XmlSigner, seal_element};
+use crate::submit::Settings;
 use crate::submit::national::National;
-use crate::submit::{ConnectorKind, EvidenceKind, Settings};
 use crate::transcript::RecordId;
 use crate::vault::{self, Context, Vault};
+
+use super::settings::{
+    database_settings, outbox_settings, sandbox_settings, settings, signature_settings,
+};
 
 pub(super) const YEAR: i16 = 2025;
 
@@ -47,18 +48,6 @@ struct Shared {
 
 static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
 static NEXT: AtomicU32 = AtomicU32::new(1);
-
-fn database_settings() -> database::Settings {
-    database::Settings {
-        url: String::new(),
-        passwords_dir: PathBuf::new(),
-        private_dir: PathBuf::new(),
-        connections_max: 8,
-        wait_timeout_ms: 20_000,
-        statement_timeout_ms: 20_000,
-        private_shared_buffers_mib: 32,
-    }
-}
 
 async fn shared() -> Arc<Shared> {
     // Tests run on threads of their own, so holding the lock while the server starts blocks nobody else's runtime.
@@ -89,40 +78,6 @@ async fn shared() -> Arc<Shared> {
     shared
 }
 
-pub(super) fn signature_settings() -> signature::Settings {
-    signature::Settings {
-        xml: XmlLimits {
-            depth_max: 32,
-            attributes_max: 16,
-            namespaces_max: 16,
-            start_tag_bytes_max: 4_096,
-            text_bytes_max: 65_536,
-            nodes_max: 10_000,
-            record_bytes_max: 1_048_576,
-        },
-        key_cache_entries: 16,
-        jws_bytes_max: 65_536,
-        sealed_bytes_max: 16_777_216,
-        sealed_nodes_max: 4_000_000,
-    }
-}
-
-pub(super) fn fast_policy() -> Policy {
-    Policy {
-        backoff_base_ms: 10,
-        backoff_cap_ms: 100,
-        retry_after_cap_ms: 50,
-        park_after_attempts: 30,
-        park_after_ms: 60_000,
-        visibility_ms: 0,
-        not_found_spacing_ms: 30,
-        receipt_wait_ms: 5_000,
-        receipt_poll_ms: 20,
-        breaker_failures: 3,
-        breaker_open_ms: 60_000,
-    }
-}
-
 fn open_signer(certificate: &TestCertificate) -> FileSigner {
     fs::set_permissions(&certificate.key_file, fs::Permissions::from_mode(0o600)).unwrap();
     FileSigner::from_pem_files(&certificate.key_file, &certificate.certificate_file).unwrap()
@@ -130,7 +85,6 @@ fn open_signer(certificate: &TestCertificate) -> FileSigner {
 
 /// A sandbox under way; stops when dropped.
 pub(super) struct Running {
-    pub(super) port: u16,
     _trigger: ShutdownTrigger,
 }
 
@@ -143,7 +97,6 @@ pub(super) struct World {
     pub(super) gateway: TestCertificate,
     pub(super) client: TestCertificate,
     pub(super) receipts: TestCertificate,
-    server: TestCertificate,
     pub(super) destination: String,
     pub(super) settings: Settings,
     pub(super) sandbox_settings: sandbox::Settings,
@@ -179,7 +132,6 @@ impl World {
             gateway,
             client,
             receipts,
-            server,
             sandbox: None,
         }
     }
@@ -206,10 +158,7 @@ impl World {
         let running = sandbox::run(&self.sandbox_settings, &parts, &shutdown).unwrap();
         tokio::spawn(running.server);
         self.settings.url = format!("https://localhost:{}", running.address.port());
-        self.sandbox = Some(Running {
-            port: running.address.port(),
-            _trigger: trigger,
-        });
+        self.sandbox = Some(Running { _trigger: trigger });
     }
 
     pub(super) fn other_signer(&self) -> FileSigner {
@@ -325,9 +274,15 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Return one text for each row of `sql` as the working role, for one participant.
+    /// Return one text for each row of `sql` as a role that sees one participant only.
     pub(super) async fn rows(&self, participant_id: i32, sql: &str) -> Vec<String> {
-        let mut client = self.work.get().await.unwrap();
+        self.rows_as(Role::Query, participant_id, sql).await
+    }
+
+    /// Return one text for each row of `sql` as `role`.
+    pub(super) async fn rows_as(&self, role: Role, participant_id: i32, sql: &str) -> Vec<String> {
+        let pool = self.shared.database.pool(role).unwrap();
+        let mut client = pool.get().await.unwrap();
         let transaction = database::begin_for(&mut client, participant_id)
             .await
             .unwrap();
@@ -351,84 +306,6 @@ impl World {
 }
 
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
-
-fn outbox_settings() -> outbox::Settings {
-    outbox::Settings {
-        poll_interval_ms: 20,
-        linger_ms: 0,
-        attempts_in_flight_max: 3,
-        builders_max: 2,
-        forming_lease_ms: 10_000,
-        expired_leases_max: 10,
-    }
-}
-
-fn settings(pki: &TestPki, client: &TestCertificate, receipts: &TestCertificate) -> Settings {
-    Settings {
-        connector: ConnectorKind::National,
-        url: "https://localhost:1".to_owned(),
-        submit_path: "/v1/batches".to_owned(),
-        status_path: "/v1/batches/{messageId}".to_owned(),
-        message_id_header: "Message-Id".to_owned(),
-        possible_duplicate_header: "Possible-Duplicate".to_owned(),
-        rate_per_s: 500,
-        burst: 100,
-        rate_wait_max_ms: 1_000,
-        batch_records_max: 10,
-        batch_bytes_max: 4_194_304,
-        record_bytes_max: 1_048_576,
-        answer_bytes_max: 262_144,
-        evidence: EvidenceKind::SignedReceipt,
-        receipt_certificate_files: vec![receipts.certificate_file.clone()],
-        server_ca_file: pki.ca_file(),
-        certificate_file: client.certificate_file.clone(),
-        key_file: client.key_file.clone(),
-        http: ClientSettings {
-            connect_timeout_ms: 2_000,
-            request_timeout_ms: 5_000,
-            idle_connections_max: 4,
-            idle_timeout_ms: 5_000,
-        },
-        schedule: fast_policy(),
-    }
-}
-
-fn sandbox_settings(
-    pki: &TestPki,
-    server: &TestCertificate,
-    gateway: &TestCertificate,
-) -> sandbox::Settings {
-    sandbox::Settings {
-        listener: ListenerSettings {
-            bind: "127.0.0.1:0".parse().unwrap(),
-            certificate_file: server.certificate_file.clone(),
-            key_file: server.key_file.clone(),
-            client_ca_file: pki.ca_file(),
-            tls12_permitted: false,
-            workers: 1,
-            connections_max: 50,
-            body_bytes_max: 8_388_608,
-            json_bytes_max: 1_000,
-            target_bytes_max: 500,
-            tls_handshake_timeout_ms: 5_000,
-            client_header_timeout_ms: 5_000,
-            body_grace_ms: 5_000,
-            body_bytes_per_s_min: 1_000,
-            request_timeout_ms: 10_000,
-            keep_alive_s: 5,
-            connection_age_max_s: 60,
-            shutdown_timeout_s: 1,
-        },
-        client_certificate_files: Vec::new(),
-        gateway_certificate_files: vec![gateway.certificate_file.clone()],
-        ledger_file: pki.folder().join("ledger.ndjson"),
-        rate_per_s: 500,
-        burst: 200,
-        batch_records_max: 1_000,
-        batch_bytes_max: 8_388_608,
-        faults_file: PathBuf::new(),
-    }
-}
 
 /// Return the ids of entries, sorted.
 pub(super) fn ids(entries: &[NewEntry]) -> Vec<String> {
