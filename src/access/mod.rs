@@ -276,6 +276,16 @@ impl Access {
         Ok(known.and_then(|known| known.valid_at(self.clock.now())))
     }
 
+    /// Find a participant that has not ended by its kind and code.
+    pub async fn participant(
+        &self,
+        kind: ParticipantKind,
+        code: &str,
+    ) -> Result<Option<i32>, AccessError> {
+        let client = self.pool.get().await?;
+        store::participant(&client, kind, code).await
+    }
+
     /// List the provinces that take part.
     pub async fn provinces(&self) -> Result<Vec<i32>, AccessError> {
         let client = self.pool.get().await?;

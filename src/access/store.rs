@@ -237,3 +237,18 @@ pub(super) async fn provinces(client: &Object) -> Result<Vec<i32>, AccessError> 
         .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
+
+/// Find a participant that has not ended.
+pub(super) async fn participant(
+    client: &Object,
+    kind: ParticipantKind,
+    code: &str,
+) -> Result<Option<i32>, AccessError> {
+    let row = client
+        .query_opt(
+            "SELECT participant_id FROM hocba.participant WHERE kind = $1 AND code = $2 AND ended_at IS NULL",
+            &[&kind.name(), &code],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}

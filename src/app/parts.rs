@@ -35,6 +35,7 @@ pub struct Foundation {
     pub metrics: Metrics,
     /// How to reach the database.
     pub database: Database,
+    vault: Arc<Vault>,
     /// The private server, when the configuration names none; ends with this value.
     private: Option<PrivatePostgres>,
 }
@@ -42,21 +43,15 @@ pub struct Foundation {
 impl Foundation {
     /// Open the database (starting a private one if none is named) and prepare what roles share.
     pub fn open(settings: Settings) -> anyhow::Result<Self> {
-        let private = if settings.database.url.is_empty() {
-            let directory = settings.private_dir();
-            let buffers = settings.database.private_shared_buffers_mib;
-            Some(PrivatePostgres::start(&directory, buffers).context("private PostgreSQL")?)
-        } else {
-            None
-        };
-        let url =
-            private.as_ref().map_or_else(|| settings.database.url.clone(), PrivatePostgres::url);
-        let database = Database::new(&url, &settings.database)?;
+        // What is missing is told before a database is made.
+        let vault = Arc::new(Vault::open(&settings.vault).context("[vault]")?);
+        let (database, private) = open_database(&settings)?;
         Ok(Self {
             tables: settings.tables(),
             clock: Arc::new(SystemClock),
             metrics: Metrics::new()?,
             database,
+            vault,
             private,
             settings: Arc::new(settings),
         })
@@ -70,9 +65,9 @@ impl Foundation {
         Ok(())
     }
 
-    /// Open the vault.
-    pub fn vault(&self) -> anyhow::Result<Arc<Vault>> {
-        Ok(Arc::new(Vault::open(&self.settings.vault).context("[vault]")?))
+    /// Return the vault.
+    pub fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault)
     }
 
     /// Open the key that signs receipts and answers.
@@ -106,11 +101,26 @@ impl Foundation {
             rules: Arc::new(Rules::load(&self.tables, &self.settings.validate)?),
             mapping: Arc::new(Mapping::load(&self.tables, &codes)?),
             seal: Arc::new(XmlSigner::new(self.seal_signer()?, false)?),
-            vault: self.vault()?,
+            vault: self.vault(),
             clock: Arc::clone(&self.clock),
             codes,
         })
     }
+}
+
+/// Find the database, starting a private one when the configuration names none; it ends with the second value.
+pub fn open_database(settings: &Settings) -> anyhow::Result<(Database, Option<PrivatePostgres>)> {
+    let private = if settings.database.url.is_empty() {
+        let buffers = settings.database.private_shared_buffers_mib;
+        Some(
+            PrivatePostgres::start(&settings.private_dir(), buffers)
+                .context("private PostgreSQL")?,
+        )
+    } else {
+        None
+    };
+    let url = private.as_ref().map_or_else(|| settings.database.url.clone(), PrivatePostgres::url);
+    Ok((Database::new(&url, &settings.database)?, private))
 }
 
 /// Build the verifier of the Ministry's profile.

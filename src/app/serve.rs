@@ -104,7 +104,7 @@ async fn parts(foundation: &Foundation) -> anyhow::Result<Parts> {
     database::check_durability(&intake_pool).await?;
     let query_pool = foundation.database.pool(Role::Query)?;
     let (vault, verifier, anchors) =
-        (foundation.vault()?, foundation.verifier()?, foundation.anchors()?);
+        (foundation.vault(), foundation.verifier()?, foundation.anchors()?);
     let signer = foundation.answer_signer()?;
     let codes = Arc::new(Codes::load(&foundation.tables)?);
     let clock = || Arc::clone(&foundation.clock);

@@ -40,7 +40,7 @@ pub async fn run(settings: Settings, until_idle: bool) -> anyhow::Result<()> {
     let deliverer = Arc::new(Deliverer::new(
         Parts {
             work: pool.clone(),
-            vault: foundation.vault()?,
+            vault: foundation.vault(),
             signer: XmlSigner::new(foundation.seal_signer()?, true)?,
             clock: Arc::clone(&foundation.clock),
             chance: Arc::new(Chance::from_system()),

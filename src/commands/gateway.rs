@@ -26,6 +26,8 @@ pub struct Answer {
     pub status: u16,
     /// Parsed body.
     pub body: Value,
+    /// Whether the gateway answered the same request before.
+    pub replayed: bool,
 }
 
 impl Gateway {
@@ -60,9 +62,10 @@ impl Gateway {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
         let response = request.send().await.map_err(HttpError::from)?;
         let status = response.status().as_u16();
+        let replayed = response.headers().contains_key("idempotent-replayed");
         let bytes = read_capped(response, ANSWER_BYTES_MAX).await?;
         let body = serde_json::from_slice(&bytes).context("the answer is not JSON")?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, replayed })
     }
 
     /// Read the JSON document at `path`.

@@ -28,6 +28,11 @@ const EXIT_WRONG_USE: u8 = 2;
 /// `verify` cannot decide.
 const EXIT_UNDECIDED: u8 = 3;
 
+/// A command was used in a wrong way that its arguments alone do not show; the text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUse(pub String);
+
 /// Run the program with `args` (the first is its name) and return its exit code.
 pub fn main(args: &[String], lang_variable: Option<&str>) -> ExitCode {
     let lang = args::language(args, lang_variable);
@@ -46,7 +51,7 @@ pub fn main(args: &[String], lang_variable: Option<&str>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("hocba: {error:#}");
-            ExitCode::from(EXIT_FAILED)
+            ExitCode::from(if error.is::<WrongUse>() { EXIT_WRONG_USE } else { EXIT_FAILED })
         }
     }
 }

@@ -10,8 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::Value;
 
+use super::WrongUse;
 use super::args::{FormatArg, PushArgs};
-use super::gateway::{Gateway, say};
+use super::gateway::{Answer, Gateway, say};
 use crate::intake::Format;
 use crate::platform::texts::{Lang, text};
 
@@ -22,16 +23,18 @@ const SHOWN_MAX: usize = 20;
 
 /// Push the file; true when the batch was processed and no record was rejected.
 pub async fn run(args: &PushArgs, lang: Lang) -> anyhow::Result<bool> {
-    let format = format_of(args)?;
+    let format = format_of(args, lang)?;
     let gateway = Gateway::new(&args.connection, args.timeout_s)?;
     let key = match &args.idempotency_key {
         Some(key) => key.clone(),
         None => file_sha256(&args.file)?,
     };
-    let receipt = upload(&gateway, args, format, &key, lang).await?;
+    let answer = upload(&gateway, args, format, &key).await?;
+    let acknowledged = if answer.replayed { "push.replayed" } else { "push.acknowledged" };
+    let receipt = answer.expect_success(lang)?;
     let batch_id = receipt["batch_id"].as_str().context("the receipt names no batch")?.to_owned();
     let records = receipt["records"].to_string();
-    say(lang, "push.acknowledged", &[("batch", &batch_id), ("records", &records)]);
+    say(lang, acknowledged, &[("batch", &batch_id), ("records", &records)]);
     if args.no_wait {
         if args.json {
             println!("{receipt}");
@@ -43,7 +46,7 @@ pub async fn run(args: &PushArgs, lang: Lang) -> anyhow::Result<bool> {
     report(args, lang, &receipt, status, results)
 }
 
-fn format_of(args: &PushArgs) -> anyhow::Result<Format> {
+fn format_of(args: &PushArgs, lang: Lang) -> anyhow::Result<Format> {
     if let Some(format) = args.format {
         return Ok(match format {
             FormatArg::Xml => Format::Xml,
@@ -55,7 +58,7 @@ fn format_of(args: &PushArgs) -> anyhow::Result<Format> {
         Some("xml") => Ok(Format::Xml),
         Some("ndjson" | "jsonl") => Ok(Format::Ndjson),
         Some("content" | "b64" | "txt") => Ok(Format::Content),
-        _ => bail!("--format xml|content|ndjson?"),
+        _ => Err(WrongUse(text(lang, "push.unknown-format", &[])).into()),
     }
 }
 
@@ -78,8 +81,7 @@ async fn upload(
     args: &PushArgs,
     format: Format,
     key: &str,
-    lang: Lang,
-) -> anyhow::Result<Value> {
+) -> anyhow::Result<Answer> {
     let file =
         tokio::fs::File::open(&args.file).await.with_context(|| args.file.display().to_string())?;
     let bytes = file.metadata().await?.len();
@@ -105,7 +107,7 @@ async fn upload(
         .body(reqwest::Body::wrap_stream(stream));
     let answer = gateway.send(request).await;
     bar.finish_and_clear();
-    answer?.expect_success(lang)
+    answer
 }
 
 fn progress(length: u64, template: &str) -> ProgressBar {
@@ -163,12 +165,16 @@ fn report(
     results: Vec<Value>,
 ) -> anyhow::Result<bool> {
     let refused = status["state"] == "refused";
-    let rejected = status["rejected"].as_u64().unwrap_or(0);
+    // A record that was rejected when it came first is no success when it comes again.
+    let bad = results.iter().any(|result| "rejected" == outcome_of(result));
+    if let Some(status) = status.as_object_mut() {
+        status.remove("next_from");
+    }
     if args.json {
         status["results"] = Value::Array(results);
         status["receipt"] = receipt["receipt"].clone();
         println!("{status}");
-        return Ok(!refused && rejected == 0);
+        return Ok(!refused && !bad);
     }
     if refused {
         let detail = if lang == Lang::Vi { "detail" } else { "detail_en" };
@@ -187,13 +193,17 @@ fn report(
     ];
     println!("{}", text(lang, "push.summary", &figures));
     show_violations(lang, &results);
-    Ok(rejected == 0)
+    Ok(!bad)
+}
+
+fn outcome_of(result: &Value) -> &str {
+    result["first_outcome"].as_str().or(result["outcome"].as_str()).unwrap_or_default()
 }
 
 fn show_violations(lang: Lang, results: &[Value]) {
     let language = if lang == Lang::Vi { "vi" } else { "en" };
     let mut shown = 0;
-    let failed = |result: &&Value| matches!(result["outcome"].as_str(), Some("rejected" | "held"));
+    let failed = |result: &&Value| matches!(outcome_of(result), "rejected" | "held");
     for result in results.iter().filter(failed) {
         for violation in result["violations"].as_array().into_iter().flatten() {
             if violation["severity"] == "warning" {
@@ -205,14 +215,18 @@ fn show_violations(lang: Lang, results: &[Value]) {
             }
             shown += 1;
             let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            println!(
-                "  #{} {} {} {} — {}",
-                result["position"],
-                part(&result["outcome"]),
-                part(&violation["rule"]),
-                part(&violation["pointer"]),
-                part(&violation["message"][language]),
-            );
+            let number = (result["position"].as_u64().unwrap_or(0) + 1).to_string();
+            let outcome = text(lang, &format!("push.outcome-{}", outcome_of(result)), &[]);
+            let place = part(&violation["pointer"]);
+            let (rule, message) = (part(&violation["rule"]), part(&violation["message"][language]));
+            let args = [
+                ("number", number.as_str()),
+                ("outcome", &outcome),
+                ("rule", &rule),
+                ("place", &place),
+                ("message", &message),
+            ];
+            println!("{}", text(lang, "push.violation", &args));
         }
     }
 }

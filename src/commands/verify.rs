@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::WrongUse;
 use super::args::VerifyArgs;
 use crate::intake::canonical::{self, Lines};
 use crate::pipeline::examine::purpose_of;
@@ -62,7 +63,7 @@ pub fn run(args: &VerifyArgs, tools: &Tools, lang: Lang) -> anyhow::Result<Decis
     let mut reports = Vec::new();
     for file in &args.files {
         let mut checks = Vec::new();
-        check_file(file, tools, &mut checks)?;
+        check_file(file, tools, lang, &mut checks)?;
         reports.push(Report {
             file: file.clone(),
             verdict: worst(checks.iter().map(|c| c.verdict)),
@@ -80,6 +81,17 @@ pub fn run(args: &VerifyArgs, tools: &Tools, lang: Lang) -> anyhow::Result<Decis
     Ok(overall)
 }
 
+fn unknown_kind(lang: Lang, path: &Path) -> anyhow::Error {
+    WrongUse(format!("{}: {}", path.display(), text(lang, "verify.unknown-kind", &[]))).into()
+}
+
+// Places keep one form for programs; people read them in their language.
+fn place_in(lang: Lang, place: &str) -> String {
+    ["list", "record", "line", "column", "statement"].iter().fold(place.to_owned(), |said, word| {
+        said.replace(word, &text(lang, &format!("verify.place-{word}"), &[]))
+    })
+}
+
 fn worst(decisions: impl Iterator<Item = Decision>) -> Decision {
     let mut found = None;
     for decision in decisions {
@@ -93,7 +105,12 @@ fn worst(decisions: impl Iterator<Item = Decision>) -> Decision {
     found.unwrap_or(Decision::CannotDecide)
 }
 
-fn check_file(path: &Path, tools: &Tools, checks: &mut Vec<Check>) -> anyhow::Result<()> {
+fn check_file(
+    path: &Path,
+    tools: &Tools,
+    lang: Lang,
+    checks: &mut Vec<Check>,
+) -> anyhow::Result<()> {
     let open = || File::open(path).map(|file| BufReader::with_capacity(64 * 1024, file));
     let mut head = Vec::new();
     open()
@@ -114,19 +131,19 @@ fn check_file(path: &Path, tools: &Tools, checks: &mut Vec<Check>) -> anyhow::Re
             check_record(bytes, &Inherited::default(), 1, tools, checks);
             return Ok(());
         }
-        bail!("{}: {}", path.display(), text(Lang::En, "verify.unknown-kind", &[]));
+        return Err(unknown_kind(lang, path));
     }
     if start.starts_with('{') && !start.starts_with("{\"record\"") {
         let mut bytes = Vec::new();
         open()?.take(STATEMENT_BYTES_MAX).read_to_end(&mut bytes)?;
         if let Ok(statement) = serde_json::from_slice::<serde_json::Value>(&bytes) {
-            return check_statement(&statement, tools, checks);
+            return check_statement(path, &statement, tools, lang, checks);
         }
     }
     if start.starts_with('{') {
         return check_lines(open()?, tools, checks);
     }
-    bail!("{}: {}", path.display(), text(Lang::En, "verify.unknown-kind", &[]))
+    Err(unknown_kind(lang, path))
 }
 
 fn without_declaration(bytes: &[u8]) -> &[u8] {
@@ -255,8 +272,10 @@ fn check_line(octets: &[u8], number: u64, tools: &Tools, checks: &mut Vec<Check>
 
 /// A receipt carries a compact JWS over its members, an answer a detached one over the rest of itself.
 fn check_statement(
+    path: &Path,
     statement: &serde_json::Value,
     tools: &Tools,
+    lang: Lang,
     checks: &mut Vec<Check>,
 ) -> anyhow::Result<()> {
     let place = "statement".to_owned();
@@ -278,7 +297,7 @@ fn check_statement(
         let payload = crate::signature::jws::canonical_json(&rest)?;
         tools.verifier.verify_detached(token, &payload).map_err(|fault| fault.code().to_owned())
     } else {
-        bail!(text(Lang::En, "verify.unknown-kind", &[]))
+        return Err(unknown_kind(lang, path));
     };
     match verified {
         Err(reason) => checks.push(refuted("signature", place, reason)),
@@ -320,12 +339,14 @@ fn print_report(report: &Report, lang: Lang) {
     for check in &report.checks {
         let name = text(lang, &format!("verify.check-{}", check.check), &[]);
         match &check.reason {
-            None => println!("  {} · {} · {}", word(check.verdict), check.place, name),
+            None => {
+                println!("  {} · {} · {}", word(check.verdict), place_in(lang, &check.place), name)
+            }
             Some(reason) => {
                 println!(
                     "  {} · {} · {} · {}",
                     word(check.verdict),
-                    check.place,
+                    place_in(lang, &check.place),
                     name,
                     explain(reason, lang)
                 );
@@ -335,7 +356,7 @@ fn print_report(report: &Report, lang: Lang) {
 }
 
 fn explain(reason: &str, lang: Lang) -> String {
-    ["signature.fault", "signature.xml", "trust.reason", "rule"]
+    ["signature.fault", "trust.reason", "rule"]
         .iter()
         .map(|table| format!("{table}.{reason}"))
         .find(|key| crate::platform::texts::has(key))

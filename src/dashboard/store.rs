@@ -231,7 +231,7 @@ pub async fn rules_since(
     let client = pool.get().await?;
     let rows = client
         .query(
-            "SELECT v ->> 'rule', min(v ->> 'severity'), count(*), max(r.received_at),
+            "SELECT v ->> 'rule', min(v ->> 'severity'), count(DISTINCT r.record_id), max(r.received_at),
                     (array_agg(v -> 'message' ORDER BY r.received_at DESC))[1]
              FROM hocba.record r CROSS JOIN LATERAL jsonb_array_elements(r.violations) AS v
              WHERE r.state IN ('REJECTED', 'HELD') AND r.received_at >= $1 AND v ->> 'severity' IN ('error', 'hold')
@@ -242,6 +242,9 @@ pub async fn rules_since(
     Ok(rows.iter().map(rule_count).collect())
 }
 
+/// School year of records that could not be read.
+const UNREADABLE_YEAR: i16 = 0;
+
 /// Return the rules that the records of one batch broke, of any severity.
 pub async fn rules_of_batch(
     pool: &Pool,
@@ -249,11 +252,11 @@ pub async fn rules_of_batch(
     batch_id: Uuid,
 ) -> Result<Vec<RuleCount>, DatabaseError> {
     // Named years let the index on (participant, year, batch) serve each partition.
-    let years: Vec<i16> = (2000..2100).collect();
+    let years: Vec<i16> = std::iter::once(UNREADABLE_YEAR).chain(2000..2100).collect();
     let client = pool.get().await?;
     let rows = client
         .query(
-            "SELECT v ->> 'rule', min(v ->> 'severity'), count(*), max(r.received_at),
+            "SELECT v ->> 'rule', min(v ->> 'severity'), count(DISTINCT r.record_id), max(r.received_at),
                     (array_agg(v -> 'message' ORDER BY r.received_at DESC))[1]
              FROM hocba.record r CROSS JOIN LATERAL jsonb_array_elements(r.violations) AS v
              WHERE r.participant_id = $1 AND r.batch_id = $2 AND r.school_year = ANY ($3)

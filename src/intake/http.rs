@@ -190,6 +190,9 @@ pub struct RecordResult {
     position: i32,
     /// `accepted`, `held`, `rejected` or `duplicate`.
     outcome: &'static str,
+    /// What became of the record when it was received first, for a duplicate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_outcome: Option<&'static str>,
     /// Id the gateway gave the record.
     record_id: Uuid,
     /// Transcript code, when it was readable.
@@ -265,14 +268,19 @@ fn shape(
 }
 
 fn shape_result(row: store::ResultRow) -> RecordResult {
+    let word = |state: &str| match state {
+        "REJECTED" => "rejected",
+        "HELD" => "held",
+        _ => "accepted",
+    };
+    let (outcome, first_outcome) = match row.state.strip_prefix("DUPLICATE-") {
+        Some(first) => ("duplicate", Some(word(first))),
+        None => (word(&row.state), None),
+    };
     RecordResult {
         position: row.position,
-        outcome: match row.state.as_str() {
-            "REJECTED" => "rejected",
-            "HELD" => "held",
-            "DUPLICATE" => "duplicate",
-            _ => "accepted",
-        },
+        outcome,
+        first_outcome,
         record_id: row.record_id,
         transcript_code: row.transcript_code,
         violations: serde_json::from_value(row.violations).unwrap_or_default(),
@@ -322,7 +330,7 @@ impl From<IntakeError> for Problem {
             IntakeError::Xml(fault) => {
                 let (line, column) = (fault.line.to_string(), fault.column.to_string());
                 let reason = crate::platform::texts::both(
-                    &format!("signature.xml.{}", fault.kind.code()),
+                    &format!("signature.fault.{}", fault.kind.code()),
                     &[],
                 );
                 let args = [

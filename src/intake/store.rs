@@ -346,7 +346,7 @@ pub async fn load_batch(
 pub struct ResultRow {
     /// Place in the batch, from 0.
     pub position: i32,
-    /// `REJECTED`, `HELD`, `SEALED`, `SUPERSEDED` or `DUPLICATE`.
+    /// `REJECTED`, `HELD`, `SEALED` or `SUPERSEDED`; for a repeat `DUPLICATE-` and the state of the first.
     pub state: String,
     /// Id the gateway gave the record (of the first reception, for a duplicate).
     pub record_id: Uuid,
@@ -370,8 +370,10 @@ pub async fn load_results(
             "SELECT position, state, record_id, school_year, transcript_code, violations FROM hocba.record
              WHERE participant_id = $1 AND batch_id = $2 AND position >= $3
              UNION ALL
-             SELECT position, 'DUPLICATE', record_id, record_year, NULL, '[]'::jsonb FROM hocba.batch_repeat
-             WHERE participant_id = $1 AND school_year = $5 AND batch_id = $2 AND position >= $3
+             SELECT d.position, 'DUPLICATE-' || r.state, d.record_id, d.record_year, r.transcript_code, r.violations
+             FROM hocba.batch_repeat d JOIN hocba.record r ON r.participant_id = d.participant_id
+                  AND r.school_year = d.record_year AND r.record_id = d.record_id
+             WHERE d.participant_id = $1 AND d.school_year = $5 AND d.batch_id = $2 AND d.position >= $3
              ORDER BY position LIMIT $4",
             &[&key.participant_id, &key.batch_id, &from, &limit, &key.school_year],
         )

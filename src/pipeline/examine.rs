@@ -124,6 +124,7 @@ struct Draft<'a> {
     source_sha256: [u8; 32],
     facts: Facts,
     family: Option<Family>,
+    is_xml: bool,
 }
 
 impl Draft<'_> {
@@ -144,6 +145,7 @@ impl Examiner {
         let raw_sha256 = sha256(match &item.source {
             Source::Xml(bytes, _) | Source::Line(bytes) => bytes,
         });
+        let is_xml = matches!(item.source, Source::Xml(..));
         let (opened, stored) = match item.source {
             Source::Xml(bytes, inherited) => (
                 self.open_xml(batch.received_at, &bytes, &inherited),
@@ -161,6 +163,7 @@ impl Examiner {
             source_sha256: raw_sha256,
             facts: Facts::default(),
             family: None,
+            is_xml,
         };
         match opened {
             Err(violations) => self.conclude(draft, RecordState::Rejected, &violations, None),
@@ -251,7 +254,7 @@ impl Examiner {
         };
         let reports: Vec<_> = violations
             .iter()
-            .map(|violation| violation.report(self.pointer(&violation.place, draft.family)))
+            .map(|violation| violation.report(self.pointer(&violation.place, &draft)))
             .collect();
         Ok(NewRecord {
             record_id: draft.record_id,
@@ -374,10 +377,16 @@ impl Examiner {
         violations
     }
 
-    fn pointer(&self, place: &Place, family: Option<Family>) -> String {
-        match family {
-            Some(family) => ministry::pointer(&self.ministry, family, place),
-            None => place.pointer(),
+    // The sender finds the place in the document as it was sent: tags of the XML, or members of the line.
+    fn pointer(&self, place: &Place, draft: &Draft<'_>) -> String {
+        match place {
+            _ if draft.is_xml => {
+                ministry::pointer(&self.ministry, draft.family.unwrap_or(Family::Primary), place)
+            }
+            Place::Path(_) | Place::Signer(_) => place.pointer(),
+            Place::Entry(..) | Place::General(_) | Place::Record => {
+                format!("/record{}", place.pointer())
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ impl Violation {
     fn text_key(&self) -> String {
         let own = format!("rule.{}", self.rule);
         let (module, code) = self.rule.split_once('.').unwrap_or(("", &self.rule));
-        ["fault", "xml", "reason"]
+        ["fault", "reason"]
             .iter()
             .map(|part| format!("{module}.{part}.{code}"))
             .find(|key| !texts::has(&own) && texts::has(key))

@@ -60,10 +60,8 @@ impl Role {
             if ready().await {
                 return Ok(());
             }
-            if let Some(child) = &mut self.child
-                && let Some(status) = child.try_wait()?
-            {
-                bail!("hocba {} ended ({status}): {}", self.name, self.log_tail());
+            if let Some(ended) = self.has_ended() {
+                bail!(ended);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -73,6 +71,12 @@ impl Role {
             START_TIMEOUT.as_secs(),
             self.log_tail()
         )
+    }
+
+    /// Return the name and last words of the role, if its process ended by itself.
+    pub fn has_ended(&mut self) -> Option<String> {
+        let status = self.child.as_mut()?.try_wait().ok().flatten()?;
+        Some(format!("hocba {} ended ({status}): {}", self.name, self.log_tail()))
     }
 
     /// Return the last lines of the role's log.

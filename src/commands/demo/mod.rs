@@ -91,13 +91,16 @@ pub async fn run(args: &DemoArgs, lang: Lang) -> anyhow::Result<bool> {
     figures.seconds = (clock.monotonic() - begun).as_secs_f64();
     let good = judge(&figures, &installation, args, lang)?;
     summary(&figures, lang);
-    addresses(&installation, lang);
     if args.json {
         println!("{}", serde_json::to_string(&figures)?);
     }
     if !args.once {
+        addresses(&installation, lang);
         say(lang, "demo.stays", &[]);
-        shutdown.requested().await;
+        tokio::select! {
+            () = shutdown.requested() => {}
+            failed = roles.first_to_end() => anyhow::bail!(failed),
+        }
     }
     roles.stop();
     Ok(good)
@@ -135,6 +138,18 @@ impl Roles {
         roles.serve.wait_until(open(installation.addresses.machines)).await?;
         roles.work.wait_until(open(installation.addresses.work_inside)).await?;
         Ok(roles)
+    }
+
+    /// Wait until a role ends by itself, which none should; returns its name and last words.
+    pub async fn first_to_end(&mut self) -> String {
+        loop {
+            for role in [&mut self.sandbox, &mut self.serve, &mut self.work] {
+                if let Some(ended) = role.has_ended() {
+                    return ended;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
     }
 
     /// End all roles in the order of the journey.
