@@ -1,4 +1,9 @@
 //! Holds the laws of the architecture and the rules of the house over the sources themselves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test of sources stops at what it cannot read"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -525,26 +530,38 @@ fn every_text_of_the_source_stands_in_the_catalogue() {
     );
 }
 
+/// Keys that one comment may explain together; more only where it refers to a table explained before.
+const KEYS_PER_COMMENT_MAX: usize = 4;
+
 #[test]
 fn every_setting_is_explained() {
     let text = read("config/default.toml");
     let mut broken = Vec::new();
-    let mut depth = 0i32;
-    let mut before = "";
+    let mut depth = 0;
+    let mut comment = String::new();
+    let mut keys = 0;
     for (number, line) in text.lines().enumerate() {
         let bare = line.trim();
-        let is_key = depth == 0 && !bare.starts_with(['#', '[']) && bare.contains('=');
-        if is_key && !before.starts_with('#') {
-            let key = bare.split('=').next().unwrap_or_default().trim();
-            broken.push(format!(
-                "config/default.toml:{}: {key} has no comment above",
-                number + 1
-            ));
+        let is_comment = bare.starts_with('#');
+        if bare.is_empty() {
+            comment.clear();
+        } else if is_comment {
+            comment = if keys > 0 { String::new() } else { comment } + bare;
+            keys = 0;
         }
-        if !bare.starts_with('#') && (is_key || depth > 0) {
+        let is_key = depth == 0 && !bare.starts_with(['#', '[']) && bare.contains('=');
+        if is_key {
+            keys += 1;
+            let refers = comment.contains("ame keys and meaning");
+            if comment.is_empty() || (keys > KEYS_PER_COMMENT_MAX && !refers) {
+                let key = bare.split('=').next().unwrap_or_default().trim();
+                let place = format!("config/default.toml:{}", number + 1);
+                broken.push(format!("{place}: {key} has no comment above"));
+            }
+        }
+        if !is_comment && (is_key || depth > 0) {
             depth += brackets(bare);
         }
-        before = bare;
     }
     hold(
         "House: every key of config/default.toml is explained above it.",

@@ -78,16 +78,20 @@ resources:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if eq .component "work" }}
-- name: HOCBA__SEAL__KEY_FILE
-  value: /etc/hocba/seal/{{ .root.Values.seal.keyFile }}
-{{- with .root.Values.seal.certificateFile }}
-- name: HOCBA__SEAL__CERTIFICATE_FILE
-  value: /etc/hocba/seal/{{ . }}
+{{- $seal := dict "serve" .root.Values.answerSeal "work" .root.Values.seal }}
+{{- $table := dict "serve" "ANSWER_SEAL" "work" "SEAL" }}
+{{- $folder := dict "serve" "answer-seal" "work" "seal" }}
+{{- $component := .component }}
+{{- with get $seal $component }}
+- name: HOCBA__{{ get $table $component }}__KEY_FILE
+  value: /etc/hocba/{{ get $folder $component }}/{{ .keyFile }}
+{{- if .certificateFile }}
+- name: HOCBA__{{ get $table $component }}__CERTIFICATE_FILE
+  value: /etc/hocba/{{ get $folder $component }}/{{ .certificateFile }}
 {{- end }}
-{{- with .root.Values.seal.passwordFile }}
-- name: HOCBA__SEAL__PASSWORD_FILE
-  value: /etc/hocba/seal/{{ . }}
+{{- if .passwordFile }}
+- name: HOCBA__{{ get $table $component }}__PASSWORD_FILE
+  value: /etc/hocba/{{ get $folder $component }}/{{ .passwordFile }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -103,6 +107,7 @@ resources:
 {{- range list "machines" "persons" "public" }}
 - {name: tls-{{ . }}, mountPath: /etc/hocba/tls/{{ . }}, readOnly: true}
 {{- end }}
+- {name: answer-seal, mountPath: /etc/hocba/answer-seal, readOnly: true}
 {{- end }}
 {{- if eq .component "work" }}
 - {name: seal, mountPath: /etc/hocba/seal, readOnly: true}
@@ -144,6 +149,10 @@ resources:
     secretName: {{ (get $values.listeners .).tlsSecret }}
     defaultMode: 0400
 {{- end }}
+- name: answer-seal
+  secret:
+    secretName: {{ $values.answerSeal.secret }}
+    defaultMode: 0400
 {{- end }}
 {{- if eq .component "work" }}
 - name: seal

@@ -6,6 +6,7 @@ use deadpool_postgres::Pool;
 use utoipa_actix_web::AppExt;
 
 use crate::platform::clock::SharedClock;
+use crate::platform::database;
 use crate::platform::listener::{Entry, Kind, Listener, Settings};
 use crate::platform::shutdown::Shutdown;
 use crate::platform::telemetry::Metrics;
@@ -21,11 +22,7 @@ async fn healthz() -> HttpResponse {
 /// Tells whether the process can do its work: it is not stopping and the database answers.
 #[get("/readyz")]
 async fn readyz(pool: web::Data<Pool>, shutdown: web::Data<Shutdown>) -> HttpResponse {
-    let answers = async {
-        let client = pool.get().await.ok()?;
-        client.query_one("SELECT 1", &[]).await.ok()
-    };
-    if shutdown.is_requested() || answers.await.is_none() {
+    if shutdown.is_requested() || !database::answers(&pool).await {
         return HttpResponse::ServiceUnavailable()
             .content_type("text/plain; charset=utf-8")
             .body("not ready\n");

@@ -13,6 +13,8 @@ pub mod shape;
 mod store;
 pub mod verdict;
 mod years;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Answerer, Asker};
 pub use catalogue::Catalogue;

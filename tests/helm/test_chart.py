@@ -185,11 +185,17 @@ def each_process_gets_only_the_database_passwords_of_its_roles():
 
 
 @check
-def the_key_of_the_seal_is_with_work_only():
+def each_key_is_with_the_one_process_that_needs_it():
     for component, pod in EXAMPLE_RELEASE.pods():
         names = {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
         assert ("hocba-seal" in names) == (component == "work"), component
+        assert ("hocba-answer-seal" in names) == (component == "serve"), component
         assert ("hocba-vault" in names) == (component != "migrate"), component
+        variables = {v["name"]: v["value"] for v in pod["containers"][0]["env"]}
+        mounts = {m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+        for name, path in variables.items():
+            if name.endswith("_FILE"):
+                assert str(Path(path).parent) in mounts, f"{component}: {name} is not mounted"
 
 
 @check

@@ -239,8 +239,44 @@ fn configuration(
         key(Role::Server)?
     );
     let client_ca = format!("client_ca_file = {}", certificate(Role::TlsCa)?);
-    Ok(format!(
-        r#"# Written by hocba demo; development certificates and keys only.
+    let values = [
+        ("server", server),
+        ("client_ca", client_ca),
+        ("database", toml_string(database_url)),
+        ("machines", addresses.machines.to_string()),
+        ("persons", addresses.persons.to_string()),
+        ("public", addresses.public.to_string()),
+        ("inside", addresses.inside.to_string()),
+        ("vault", quoted(&dir.join("vault-keys.toml"))),
+        ("seal_key", key(Role::Seal)?),
+        ("seal_certificate", certificate(Role::Seal)?),
+        ("answer_key", key(Role::Answer)?),
+        ("answer_certificate", certificate(Role::Answer)?),
+        ("official_root", certificate(Role::OfficialDutyRoot)?),
+        ("official_ca", certificate(Role::OfficialDutyIssuing)?),
+        ("public_root", certificate(Role::PublicRoot)?),
+        ("public_ca", certificate(Role::PublicIssuing)?),
+        ("sandbox_port", addresses.sandbox.port().to_string()),
+        ("sandbox_ca", certificate(Role::SandboxCa)?),
+        ("client_certificate", certificate(Role::GatewayClient)?),
+        ("client_key", key(Role::GatewayClient)?),
+        ("receipt_certificate", certificate(Role::SandboxReceipt)?),
+        ("receipt_key", key(Role::SandboxReceipt)?),
+        ("sandbox", addresses.sandbox.to_string()),
+        ("sandbox_certificate", certificate(Role::SandboxServer)?),
+        ("sandbox_key", key(Role::SandboxServer)?),
+        ("sandbox_client_ca", certificate(Role::SandboxClientCa)?),
+        ("ledger", quoted(ledger)),
+    ];
+    let mut text = TEMPLATE.to_owned();
+    for (name, value) in values {
+        text = text.replace(&format!("{{{name}}}"), &value);
+    }
+    Ok(text)
+}
+
+/// Configuration of a run; names in braces are filled in.
+const TEMPLATE: &str = r#"# Written by hocba demo; development certificates and keys only.
 [database]
 url = {database}
 
@@ -301,34 +337,7 @@ client_ca_file = {sandbox_client_ca}
 [sandbox_seal]
 key_file = {receipt_key}
 certificate_file = {receipt_certificate}
-"#,
-        database = toml_string(database_url),
-        machines = addresses.machines,
-        persons = addresses.persons,
-        public = addresses.public,
-        inside = addresses.inside,
-        vault = quoted(&dir.join("vault-keys.toml")),
-        seal_key = key(Role::Seal)?,
-        seal_certificate = certificate(Role::Seal)?,
-        answer_key = key(Role::Answer)?,
-        answer_certificate = certificate(Role::Answer)?,
-        official_root = certificate(Role::OfficialDutyRoot)?,
-        official_ca = certificate(Role::OfficialDutyIssuing)?,
-        public_root = certificate(Role::PublicRoot)?,
-        public_ca = certificate(Role::PublicIssuing)?,
-        sandbox_port = addresses.sandbox.port(),
-        sandbox_ca = certificate(Role::SandboxCa)?,
-        client_certificate = certificate(Role::GatewayClient)?,
-        client_key = key(Role::GatewayClient)?,
-        receipt_certificate = certificate(Role::SandboxReceipt)?,
-        receipt_key = key(Role::SandboxReceipt)?,
-        sandbox = addresses.sandbox,
-        sandbox_certificate = certificate(Role::SandboxServer)?,
-        sandbox_key = key(Role::SandboxServer)?,
-        sandbox_client_ca = certificate(Role::SandboxClientCa)?,
-        ledger = quoted(ledger),
-    ))
-}
+"#;
 
 fn quoted(path: &Path) -> String {
     toml_string(&path.display().to_string())

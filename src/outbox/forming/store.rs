@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
-use tokio_postgres::Transaction;
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use super::{Forming, Frozen, KIND_RECORD, Member, StoredBody};
@@ -113,23 +113,13 @@ async fn begin_batch(
     if taken.is_empty() {
         return Ok(None);
     }
-    let mut order: Vec<(i16, Timestamp, usize)> = taken
-        .iter()
-        .enumerate()
-        .map(|(index, row)| (row.get(3), row.get(5), index))
-        .collect();
-    order.sort();
-    let members: Vec<Member> = (0..)
-        .zip(&order)
-        .map(|(position, (_, _, index))| Member {
-            record_id: taken[*index].get(0),
-            position,
-            version: taken[*index].get(1),
-            digest: taken[*index].get(2),
-        })
-        .collect();
+    let members = in_order(&taken);
     let fresh = taken.iter().filter(|row| row.get::<_, i16>(4) == 1).count();
-    let priority = order.first().map_or(0, |first| first.0);
+    let priority = taken
+        .iter()
+        .map(|row| row.get::<_, i16>(3))
+        .min()
+        .unwrap_or(0);
     let key = BatchKey {
         participant_id,
         message_id,
@@ -162,6 +152,21 @@ async fn begin_batch(
         created_at: row.get(0),
         members,
     }))
+}
+
+// Members by priority, then by how long they have waited.
+fn in_order(taken: &[Row]) -> Vec<Member> {
+    let mut order: Vec<&Row> = taken.iter().collect();
+    order.sort_by_key(|row| (row.get::<_, i16>(3), row.get::<_, Timestamp>(5)));
+    (0..)
+        .zip(order)
+        .map(|(position, row)| Member {
+            record_id: row.get(0),
+            position,
+            version: row.get(1),
+            digest: row.get(2),
+        })
+        .collect()
 }
 
 // The participant that waited longest for its turn and has a batch that is full or old enough.
