@@ -44,8 +44,6 @@ fn judge_of(pinned: &Made) -> SignedReceipts {
             nodes_max: 100,
             record_bytes_max: 10_000,
         },
-        sealed_bytes_max: 10_000,
-        sealed_nodes_max: 100,
         key_cache_entries: 4,
         jws_bytes_max: 100_000,
     };

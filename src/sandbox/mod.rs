@@ -8,16 +8,17 @@ pub mod ledger;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use http::Sandbox;
+
 use crate::map::Dictionary;
 use crate::platform::clock::SharedClock;
 use crate::platform::config::{ConfigError, Tables};
-use crate::platform::listener::{ListenerError, ListenerSettings, Server};
+use crate::platform::listener::{ListenerError, ListenerSettings};
 use crate::platform::shutdown::Shutdown;
 use crate::platform::telemetry::Metrics;
 use crate::platform::tls::TlsError;
@@ -91,14 +92,6 @@ pub enum SandboxError {
     /// The listener cannot be started.
     #[error(transparent)]
     Listener(#[from] ListenerError),
-}
-
-/// A bound sandbox: await or spawn `server` to run it.
-pub struct Sandbox {
-    /// The server; ends after the token asked it to.
-    pub server: Server,
-    /// Address with the port that was taken.
-    pub address: SocketAddr,
 }
 
 /// Bind the sandbox; it remembers what its ledger holds.

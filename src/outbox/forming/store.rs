@@ -110,8 +110,9 @@ async fn begin_batch(
     if taken.is_empty() {
         return Ok(None);
     }
-    let (priority, members) = in_order(&taken);
+    let members = in_order(&taken);
     let fresh = taken.iter().filter(|row| row.get::<_, i16>(4) == 1).count();
+    let priority = taken.iter().map(|row| row.get::<_, i16>(3)).min().unwrap_or(0);
     let key = BatchKey { participant_id, message_id };
     members_of::insert(transaction, &key, school_year, ask.destination, &members).await?;
     let row = transaction
@@ -143,21 +144,19 @@ async fn begin_batch(
     }))
 }
 
-// What goes first stands first in the batch; the priority of the first is the batch's.
-fn in_order(taken: &[Row]) -> (i16, Vec<Member>) {
-    let mut order: Vec<(i16, Timestamp, usize)> =
-        taken.iter().enumerate().map(|(index, row)| (row.get(3), row.get(5), index)).collect();
-    order.sort();
-    let members = (0..)
-        .zip(&order)
-        .map(|(position, (_, _, index))| Member {
-            record_id: taken[*index].get(0),
+// Members by priority, then by how long they have waited.
+fn in_order(taken: &[Row]) -> Vec<Member> {
+    let mut order: Vec<&Row> = taken.iter().collect();
+    order.sort_by_key(|row| (row.get::<_, i16>(3), row.get::<_, Timestamp>(5)));
+    (0..)
+        .zip(order)
+        .map(|(position, row)| Member {
+            record_id: row.get(0),
             position,
-            version: taken[*index].get(1),
-            digest: taken[*index].get(2),
+            version: row.get(1),
+            digest: row.get(2),
         })
-        .collect();
-    (order.first().map_or(0, |first| first.0), members)
+        .collect()
 }
 
 // The participant that waited longest for its turn and has a batch that is full or old enough.

@@ -34,8 +34,6 @@ pub(super) fn signature_settings() -> signature::Settings {
             nodes_max: 10_000,
             record_bytes_max: 1_048_576,
         },
-        sealed_bytes_max: 16_777_216,
-        sealed_nodes_max: 4_000_000,
         key_cache_entries: 16,
         jws_bytes_max: 65_536,
     }

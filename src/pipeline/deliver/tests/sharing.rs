@@ -104,16 +104,13 @@ async fn workers_share_the_load_of_several_provinces_under_faults() {
         let counts = world.counts(participant_id).await;
         assert_eq!((counts.acknowledged, counts.submitted), (60, 60), "{counts:?}");
     }
-    // Fair: the first six batches are three of each province.
+    // Fair: neither waits for the other. A turn taken at the same moment by another slot is passed over, so
+    // among the first six batches each province has two at least.
     let sql = "SELECT participant_id::text FROM hocba.outbox_batch WHERE destination = '";
-    let turns = world
-        .rows_as(
-            Role::Work,
-            first,
-            &format!("{sql}{}' ORDER BY created_at LIMIT 6", world.destination),
-        )
-        .await;
-    assert_eq!(turns.iter().filter(|turn| **turn == first.to_string()).count(), 3, "{turns:?}");
+    let sql = format!("{sql}{}' ORDER BY created_at LIMIT 6", world.destination);
+    let turns = world.rows_as(Role::Work, first, &sql).await;
+    let of_first = turns.iter().filter(|turn| **turn == first.to_string()).count();
+    assert!((2..=4).contains(&of_first), "{turns:?}");
 }
 
 #[actix_web::test]
