@@ -323,3 +323,6 @@ fn by_participant(sums: Vec<IntakeSums>) -> BTreeMap<i32, IntakeSums> {
         .map(|sum| (sum.participant_id, sum))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
