@@ -25,3 +25,4 @@ pub mod synthetic;
 
 pub mod pipeline;
 pub mod app;
+pub mod commands;

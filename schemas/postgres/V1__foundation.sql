@@ -116,6 +116,17 @@ CREATE TABLE hocba.batch_chunk (
     PRIMARY KEY (participant_id, school_year, batch_id, chunk_no)
 ) PARTITION BY RANGE (school_year);
 
+-- Records of a batch that had been received before: they make nothing new, but the batch must answer for them.
+CREATE TABLE hocba.batch_repeat (
+    participant_id integer NOT NULL,
+    school_year    smallint NOT NULL,
+    batch_id       uuid NOT NULL,
+    position       integer NOT NULL,
+    record_year    smallint NOT NULL,
+    record_id      uuid NOT NULL,
+    PRIMARY KEY (participant_id, school_year, batch_id, position)
+) PARTITION BY RANGE (school_year);
+
 -- One row per Idempotency-Key (stored as its digest); it outlives the school year it was used in.
 CREATE TABLE hocba.idempotency (
     participant_id integer NOT NULL REFERENCES hocba.participant,
@@ -192,7 +203,7 @@ DECLARE
     parent text;
     year integer;
 BEGIN
-    FOREACH parent IN ARRAY ARRAY['batch', 'batch_chunk', 'record', 'record_body'] LOOP
+    FOREACH parent IN ARRAY ARRAY['batch', 'batch_chunk', 'batch_repeat', 'record', 'record_body'] LOOP
         FOR year IN 2023..2035 LOOP
             EXECUTE format('CREATE TABLE hocba.%I PARTITION OF hocba.%I FOR VALUES FROM (%s) TO (%s)',
                            parent || '_' || year, parent, year, year + 1);
@@ -214,13 +225,13 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['batch', 'batch_chunk', 'idempotency', 'record', 'record_body', 'record_source'] LOOP
+    FOREACH name IN ARRAY ARRAY['batch', 'batch_chunk', 'batch_repeat', 'idempotency', 'record', 'record_body', 'record_source'] LOOP
         EXECUTE format('ALTER TABLE hocba.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE hocba.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY own_rows ON hocba.%I TO hocba_intake, hocba_query
                         USING (participant_id = hocba.current_participant())', name);
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['batch_chunk', 'record', 'record_body', 'record_source'] LOOP
+    FOREACH name IN ARRAY ARRAY['batch_chunk', 'batch_repeat', 'record', 'record_body', 'record_source'] LOOP
         EXECUTE format('CREATE POLICY work_rows ON hocba.%I TO hocba_work
                         USING (participant_id = hocba.current_participant())', name);
     END LOOP;
@@ -238,7 +249,8 @@ GRANT INSERT ON hocba.audit_leaf TO hocba_intake, hocba_work, hocba_query;
 GRANT SELECT ON hocba.audit_leaf TO hocba_query, hocba_watch;
 GRANT SELECT, INSERT ON hocba.batch, hocba.batch_chunk, hocba.idempotency TO hocba_intake;
 GRANT DELETE ON hocba.batch_chunk TO hocba_intake;
-GRANT SELECT ON hocba.record TO hocba_intake;
+GRANT SELECT ON hocba.record, hocba.batch_repeat TO hocba_intake;
+GRANT SELECT, INSERT ON hocba.batch_repeat TO hocba_work;
 GRANT SELECT, UPDATE ON hocba.batch TO hocba_work;
 GRANT SELECT ON hocba.batch_chunk TO hocba_work;
 GRANT SELECT, INSERT, UPDATE ON hocba.record, hocba.record_source, hocba.directory TO hocba_work;

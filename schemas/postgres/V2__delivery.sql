@@ -259,7 +259,7 @@ BEGIN
     END IF;
     IF NEW.state = 'SETTLED' AND EXISTS (
         SELECT FROM hocba.outbox_batch_item i WHERE i.participant_id = NEW.participant_id
-            AND i.school_year = NEW.school_year AND i.message_id = NEW.message_id AND i.open) THEN
+            AND i.school_year = NEW.school_year AND i.message_id = NEW.message_id AND i.open IS NOT FALSE) THEN
         RAISE EXCEPTION 'a batch is settled only when each member is';
     END IF;
     RETURN NEW;

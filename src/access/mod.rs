@@ -280,6 +280,12 @@ impl Access {
         Ok(known.and_then(|known| known.valid_at(self.clock.now())))
     }
 
+    /// List the provinces that take part.
+    pub async fn provinces(&self) -> Result<Vec<i32>, AccessError> {
+        let client = self.pool.get().await?;
+        store::provinces(&client).await
+    }
+
     /// Find the officer `person_id` of the agency `participant_id`; `None` if there is none in office.
     pub async fn officer_of(
         &self,

@@ -231,3 +231,15 @@ fn taken(error: tokio_postgres::Error) -> AccessError {
         AccessError::Database(error)
     }
 }
+
+/// List the ids of provinces that have not ended.
+pub(super) async fn provinces(client: &Object) -> Result<Vec<i32>, AccessError> {
+    let rows = client
+        .query(
+            "SELECT participant_id FROM hocba.participant WHERE kind = 'province' AND ended_at IS NULL
+             ORDER BY participant_id",
+            &[],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

@@ -1,3 +1,5 @@
+//! Shows figures and pages over a real database.
+
 use std::fs;
 use std::path::Path;
 

@@ -269,7 +269,7 @@ pub async fn prefer_indexes(transaction: &Transaction<'_>) -> Result<(), Databas
     transaction
         .execute(
             "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                    set_config('enable_mergejoin', 'off', true)",
+                    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)",
             &[],
         )
         .await?;

@@ -174,6 +174,14 @@ impl Database {
 
 refinery::embed_migrations!("schemas/postgres");
 
+/// Tell whether the server answers now.
+pub async fn answers(pool: &Pool) -> bool {
+    match pool.get().await {
+        Ok(client) => client.query_one("SELECT 1", &[]).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
 /// Refuse a server that could lose a commit it acknowledged (promise P1).
 pub async fn check_durability(pool: &Pool) -> Result<(), DatabaseError> {
     let client = pool.get().await?;

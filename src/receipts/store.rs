@@ -123,9 +123,11 @@ pub async fn lines(
 ) -> Result<Vec<Line>, DatabaseError> {
     let rows = transaction
         .query(
-            "SELECT record_id, digest, verdict, reason FROM hocba.receipt_line
-             WHERE participant_id = $1 AND school_year = $2 AND record_id = ANY($3) AND destination = $4
-               AND message_id = $5",
+            "SELECT l.record_id, l.digest, l.verdict, l.reason FROM unnest($3::uuid[]) AS k (record_id)
+             CROSS JOIN LATERAL (
+                 SELECT r.record_id, r.digest, r.verdict, r.reason FROM hocba.receipt_line r
+                 WHERE r.participant_id = $1 AND r.school_year = $2 AND r.record_id = k.record_id
+                   AND r.destination = $4 AND r.message_id = $5 OFFSET 0) l",
             &[&key.participant_id, &school_year, &records, &destination, &key.message_id],
         )
         .await?;

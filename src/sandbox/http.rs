@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{App, HttpRequest, HttpResponse, ResponseError, get, post, web};
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use super::batch::{Checked, Checker};
 use super::book::{Answer, Book, BookError};
 use super::faults::{Fault, On, Script};
-use super::{Parts, Sandbox, SandboxError, Settings, fingerprints};
+use super::{Parts, SandboxError, Settings, fingerprints};
 use crate::outbox::forming::sha256;
 use crate::platform::clock::SharedClock;
 use crate::platform::listener::{AllowedMethods, Entry, Kind, PeerCertificate};
@@ -301,6 +303,14 @@ fn dropped() -> HttpResponse {
         Err::<Bytes, io::Error>(io::Error::from(io::ErrorKind::ConnectionAborted))
     });
     HttpResponse::Ok().streaming(Box::pin(broken))
+}
+
+/// A bound sandbox: await or spawn `server` to run it.
+pub struct Sandbox {
+    /// The server; ends after the token asked it to.
+    pub server: Server,
+    /// Address with the port that was taken.
+    pub address: SocketAddr,
 }
 
 /// Bind the listener.

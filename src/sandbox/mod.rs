@@ -8,12 +8,12 @@ pub mod ledger;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix_web::dev::Server;
 use serde::Deserialize;
+
+pub use http::Sandbox;
 
 use crate::map::Dictionary;
 use crate::platform::clock::SharedClock;
@@ -92,14 +92,6 @@ pub enum SandboxError {
     /// The listener cannot be started.
     #[error(transparent)]
     Listener(#[from] ListenerError),
-}
-
-/// A bound sandbox: await or spawn `server` to run it.
-pub struct Sandbox {
-    /// The server; ends after the token asked it to.
-    pub server: Server,
-    /// Address with the port that was taken.
-    pub address: SocketAddr,
 }
 
 /// Bind the sandbox; it remembers what its ledger holds.

@@ -1,3 +1,5 @@
+//! Opens good and bad keys and signs with them.
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 

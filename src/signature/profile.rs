@@ -47,6 +47,9 @@ pub struct SignerRule {
     /// Whether it may occur more than once (subject teachers).
     #[serde(default)]
     pub repeated: bool,
+    /// Whether an organisation signs here, not a person.
+    #[serde(default)]
+    pub organisation: bool,
 }
 
 /// Permitted algorithms, by their identifiers.

@@ -6,7 +6,7 @@ pub mod violation;
 
 pub use field::{Field, Group};
 pub use identity::{Circular, Level, PersonalNumber, RecordId, SchoolYear, TranscriptCode};
-pub use violation::{Place, Severity, Violation};
+pub use violation::{Place, Severity, Violation, ViolationReport};
 
 use std::collections::BTreeMap;
 

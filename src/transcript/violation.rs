@@ -77,7 +77,18 @@ impl Violation {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        texts::both(&format!("rule.{}", self.rule), &args)
+        texts::both(&self.text_key(), &args)
+    }
+
+    // Faults of signatures and certificates have their texts where those modules tell them.
+    fn text_key(&self) -> String {
+        let own = format!("rule.{}", self.rule);
+        let (module, code) = self.rule.split_once('.').unwrap_or(("", &self.rule));
+        ["fault", "xml", "reason"]
+            .iter()
+            .map(|part| format!("{module}.{part}.{code}"))
+            .find(|key| !texts::has(&own) && texts::has(key))
+            .unwrap_or(own)
     }
 
     /// Return the wire and storage form, with `pointer` in the sender's own format.

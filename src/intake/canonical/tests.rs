@@ -20,6 +20,7 @@ fn signers() -> Vec<SignerRule> {
             tag: tag.to_owned(),
             required,
             repeated: false,
+            organisation: tag == "KY_PHAT_HANH",
         })
         .collect()
 }

@@ -66,6 +66,10 @@ pub async fn insert(
     Ok(())
 }
 
+// Entries are found one by one by their whole key, then changed by their place (ctid). A join, or a list of ids,
+// is planned from the wrong side on tables that were never analysed: it reads all entries of the participant.
+// Nobody moves the rows in between, for the batch that holds them is locked.
+
 /// Close members by verified evidence, whose lines stand in the same transaction.
 pub async fn close(
     transaction: &Transaction<'_>,
@@ -86,8 +90,11 @@ pub async fn close(
         closed += transaction
             .execute(
                 "UPDATE hocba.outbox_entry SET state = $5, reason = $6
-                 WHERE participant_id = $1 AND school_year = $2 AND destination = $3 AND record_id = ANY($4)
-                   AND state IN ('IN_BATCH', 'PARKED')",
+                 WHERE school_year = $2 AND ctid = ANY(ARRAY(SELECT (
+                     SELECT e.ctid FROM hocba.outbox_entry e
+                     WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
+                       AND e.destination = $3 AND e.state IN ('IN_BATCH', 'PARKED'))
+                     FROM unnest($4::uuid[]) AS k (record_id)))",
                 &[
                     &key.participant_id,
                     &school_year,
@@ -103,7 +110,8 @@ pub async fn close(
     transaction
         .execute(
             "UPDATE hocba.outbox_batch_item SET open = false
-             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND record_id = ANY($4) AND open",
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND record_id = ANY($4)
+               AND open IS NOT FALSE",
             &[&key.participant_id, &school_year, &key.message_id, &records],
         )
         .await?;
@@ -137,11 +145,10 @@ async fn move_open(
     to: &str,
     reason: Option<&str>,
 ) -> Result<(), DatabaseError> {
-    // Two statements: joined in one, the planner would start from all entries of the participant.
     let rows = transaction
         .query(
             "SELECT record_id, destination FROM hocba.outbox_batch_item
-             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open",
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open IS NOT FALSE",
             &[&key.participant_id, &school_year, &key.message_id],
         )
         .await?;
@@ -153,8 +160,11 @@ async fn move_open(
     transaction
         .execute(
             "UPDATE hocba.outbox_entry SET state = $6, reason = $7
-             WHERE participant_id = $1 AND school_year = $2 AND destination = $3 AND record_id = ANY($4)
-               AND state = $5",
+             WHERE school_year = $2 AND ctid = ANY(ARRAY(SELECT (
+                 SELECT e.ctid FROM hocba.outbox_entry e
+                 WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
+                   AND e.destination = $3 AND e.state = $5)
+                 FROM unnest($4::uuid[]) AS k (record_id)))",
             &[
                 &key.participant_id,
                 &school_year,
@@ -181,7 +191,7 @@ pub async fn split(
     transaction
         .execute(
             "UPDATE hocba.outbox_batch_item SET open = false
-             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open",
+             WHERE participant_id = $1 AND school_year = $2 AND message_id = $3 AND open IS NOT FALSE",
             &[&key.participant_id, &school_year, &key.message_id],
         )
         .await?;

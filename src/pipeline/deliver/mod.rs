@@ -261,9 +261,7 @@ impl Deliverer {
             lease_ms: settings.lease_ms(),
         };
         let (work, policy) = (&self.parts.work, policy(route));
-        if let Some(lease) =
-            claim(work, &ask, policy, &self.parts.chance).await?
-        {
+        if let Some(lease) = claim(work, &ask, policy, &self.parts.chance).await? {
             match lease.kind {
                 LeaseKind::Send => {
                     self.tally.sent.fetch_add(1, Ordering::Relaxed);

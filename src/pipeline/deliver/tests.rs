@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::outbox::forming::store::{Reserve, reserve};
-use crate::outbox::schedule::Note;
 use crate::outbox::schedule;
+use crate::outbox::schedule::Note;
 use crate::outbox::schedule::store::conclude;
 use crate::outbox::{BatchState, Event, Outcome};
 use crate::platform::database::Role;
@@ -273,4 +273,3 @@ async fn a_forged_receipt_closes_nothing() {
     assert!(summary.settled, "{summary:?}");
     assert_delivered_once(&world, participant_id, &entries).await;
 }
-

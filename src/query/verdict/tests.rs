@@ -1,3 +1,5 @@
+//! Holds the verdicts to their truth table.
+
 use jiff::civil::date;
 
 use super::*;

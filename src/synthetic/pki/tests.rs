@@ -1,3 +1,5 @@
+//! Makes a development PKI and looks at every certificate of it.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

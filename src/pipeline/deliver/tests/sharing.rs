@@ -256,24 +256,3 @@ async fn the_engine_stops_when_asked_and_goes_on_where_it_stood() {
     world.engine("two").work_until_settled(LIMIT).await;
     assert_delivered_once(&world, participant_id, &entries).await;
 }
-
-#[actix_web::test]
-async fn zz_perf() {
-    let mut world = World::start("").await;
-    world.settings.batch_records_max = 500;
-    let dir = world.pg_dir();
-    let sql = "ALTER SYSTEM SET session_preload_libraries='auto_explain'";
-    for q in [sql, "ALTER SYSTEM SET auto_explain.log_min_duration=4", "ALTER SYSTEM SET auto_explain.log_nested_statements=on", "ALTER SYSTEM SET auto_explain.log_analyze=on", "ALTER SYSTEM SET log_min_messages=log", "SELECT pg_reload_conf()"] {
-        let o = std::process::Command::new("psql").args(["-h", dir.to_str().unwrap(), "-U", "postgres", "-c", q]).output().unwrap();
-        eprintln!("{o:?}");
-    }
-    world.work = world.fresh_pool();
-    let participant_id = world.participant().await;
-    for round in 0..3 {
-        world.enqueue(participant_id, 3000).await;
-        let t = std::time::Instant::now();
-        let s = world.engine("one").work_until_settled(LIMIT).await;
-        eprintln!("round {round}: {:?} {s:?}", t.elapsed());
-    }
-    std::fs::copy(dir.join("postgres.log"), "/tmp/deliver-pg.log").unwrap();
-}

@@ -28,8 +28,8 @@ use crate::receipts::{Evidence, SignedReceipts, receipt_settings};
 use crate::sandbox::{self, ledger};
 use crate::seal::FileSigner;
 use crate::signature::{Profile, Verifier, XmlSigner, seal_element};
-use crate::submit::national::National;
 use crate::submit::Settings;
+use crate::submit::national::National;
 use crate::transcript::RecordId;
 use crate::vault::{self, Context, Vault};
 
@@ -104,8 +104,6 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn pg_dir(&self) -> std::path::PathBuf { self.shared._folder.path().join("pg") }
-    pub(super) fn fresh_pool(&self) -> Pool { self.shared.database.pool(Role::Work).unwrap() }
     /// Start everything but the engine; `faults` is the sandbox's script.
     pub(super) async fn start(faults: &str) -> Self {
         let mut world = Self::without_sandbox().await;

@@ -1,1 +1,0 @@
-//! Builds each part once from configuration and runs a role.
