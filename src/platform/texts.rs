@@ -57,7 +57,13 @@ fn load_catalogue() -> BTreeMap<String, Bilingual> {
             .trim_start_matches("texts/")
             .trim_end_matches(".toml")
             .to_owned();
-        let table: BTreeMap<String, Bilingual> = Tables::default().parse(&name).unwrap_or_default();
+        let table: BTreeMap<String, Bilingual> = match Tables::default().parse(&name) {
+            Ok(table) => table,
+            Err(error) => {
+                tracing::error!(%error, "a file of texts cannot be read; its keys are shown instead");
+                continue;
+            }
+        };
         for (key, text) in table {
             all.insert(format!("{module}.{key}"), text);
         }

@@ -142,8 +142,9 @@ fn refused(entry: &Entry, request: &ServiceRequest) -> Option<Problem> {
 /// Tell whether another site made a person's browser send this; it adds the personal certificate by itself.
 fn is_cross_site(request: &ServiceRequest) -> bool {
     let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
-    if header("sec-fetch-site").is_some_and(|site| site != b"same-origin" && site != b"none") {
-        return true;
+    // A browser under our referrer policy sends `Origin: null` with its own forms, so this header decides.
+    if let Some(site) = header("sec-fetch-site") {
+        return site != b"same-origin" && site != b"none";
     }
     let Some(origin) = header("origin") else {
         return false;
