@@ -1,4 +1,4 @@
-//! Shows figures and pages over a real database.
+//! Renders every page and holds it to its figures, words and escapes.
 
 use std::fs;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Asks the whole way: look-up, evidence, verdict, leaf, signature, over a real database.
+
 mod world;
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Counts over a real database with the watching role.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -23,7 +23,9 @@ use crate::platform::config::Tables;
 use crate::platform::database::{self, Database, Role, begin_for};
 use crate::platform::private_postgres::PrivatePostgres;
 use crate::signature::{self, RecordSigner, Verifier, XmlSigner, jws, sign_record};
-use crate::synthetic::pki::{self, Issuers, OrganisationSubject, PersonSubject, Pki};
+use crate::synthetic::pki::{
+    self, IssuedSigner, Issuers, Layout, OrganisationSubject, PersonSubject, Pki,
+};
 use crate::synthetic::{Generator, Options};
 use crate::transcript::{Field, Level, SchoolYear, Transcript};
 use crate::trust::{self, Anchors, SystemSettings, TrustSystem};
@@ -137,100 +139,57 @@ fn database_settings() -> database::Settings {
     }
 }
 
-pub(super) async fn world(base: Arc<Base>) -> World {
-    // Codes of participants and of transcripts are used once in a database.
-    let number = WORLDS.fetch_add(1, Ordering::SeqCst);
-    let database = base.database.clone();
-    let place = base.folder.path().join(number.to_string());
-    fs::create_dir(&place).unwrap();
-    let clock: SharedClock = Arc::new(ManualClock::new("2026-11-23T02:00:00Z".parse().unwrap()));
-    let tables = Tables::default();
-    let layout = Pki::create(&place.join("pki"), &["20".to_owned()], &*clock).unwrap();
-    let mut defaults: Defaults = tables.parse("default.toml").unwrap();
+fn defaults(layout: &Layout) -> Defaults {
+    let mut defaults: Defaults = Tables::default().parse("default.toml").unwrap();
     let system = |role| SystemSettings {
         anchors: vec![layout.certificate_path(layout.only(role).unwrap())],
         intermediates: Vec::new(),
     };
     defaults.trust.public_ca = system(pki::Role::PublicRoot);
     defaults.trust.official_duty = system(pki::Role::OfficialDutyRoot);
-    let keys_file = place.join("keys.toml");
-    Vault::create_development_keys(&keys_file).unwrap();
-    let vault = Arc::new(Vault::open(&vault::Settings { keys_file }).unwrap());
-    let verifier = Arc::new(Verifier::new(
-        tables.parse(PROFILE).unwrap(),
-        defaults.signature,
-    ));
-    let ministry = Arc::new(ministry::Profile::load(&tables).unwrap());
-    let pool = database.pool(Role::Query).unwrap();
-    let access = Arc::new(Access::new(
-        pool.clone(),
-        clock.clone(),
-        &access::Settings {
-            cache_ms: 0,
-            cache_entries_max: 10,
-            proposal_expires_s: 60,
-            open_proposals_max: 10,
-        },
-    ));
-    let register = |kind, code: &'static str| {
-        let access = access.clone();
-        let code = format!("{code}-{number}");
-        async move {
-            access
-                .register_participant("process:test", kind, &code)
-                .await
-                .unwrap()
-        }
+    defaults
+}
+
+fn open_access(pool: Pool, clock: SharedClock) -> Access {
+    let settings = access::Settings {
+        cache_ms: 0,
+        cache_entries_max: 10,
+        proposal_expires_s: 60,
+        open_proposals_max: 10,
     };
-    let province = register(ParticipantKind::Province, "20").await;
-    let agency = register(ParticipantKind::Agency, "UBND-1").await;
-    let other_agency = register(ParticipantKind::Agency, "UBND-2").await;
-    let issuers = Issuers::open(&layout).unwrap();
-    let person = |name: &'static str| {
-        let subject = PersonSubject {
-            name,
-            organisation: "UBND phường Thử",
-            personal_number: None,
-        };
-        issuers
-            .person(TrustSystem::OfficialDuty, subject, &*clock)
-            .unwrap()
+    Access::new(pool, clock, &settings)
+}
+
+async fn register(access: &Access, kind: ParticipantKind, number: u64) -> i32 {
+    let code = format!("test-{number}");
+    let registered = access
+        .register_participant("process:test", kind, &code)
+        .await;
+    registered.unwrap()
+}
+
+fn person(issuers: &Issuers, name: &str, clock: &SharedClock) -> IssuedSigner {
+    let subject = PersonSubject {
+        name,
+        organisation: "UBND phường Thử",
+        personal_number: None,
     };
-    let mut officers = Vec::new();
-    for (name, of) in [("Cán Bộ Một", agency), ("Cán Bộ Hai", other_agency)] {
-        let id = access
-            .register_person(
-                "process:test",
-                access::Role::Officer,
-                Some(of),
-                &person(name).certificate_der,
-            )
-            .await
-            .unwrap();
-        officers.push(id);
-    }
-    let evidence = Arc::new(EvidenceReader::new(
-        vault.clone(),
-        verifier.clone(),
-        ministry.clone(),
-        defaults.intake.line,
-        Arc::new(Anchors::load(defaults.trust).unwrap()),
-        vec!["KY_PHAT_HANH".to_owned()],
-        defaults.query.source_bytes_max,
-    ));
-    let signer = issuers
-        .organisation(
-            TrustSystem::OfficialDuty,
-            OrganisationSubject {
-                name: "Cổng học bạ số",
-                parent: "Bộ Thử",
-                code: None,
-            },
-            &*clock,
-        )
-        .unwrap()
-        .signer()
-        .unwrap();
+    let issued = issuers.person(TrustSystem::OfficialDuty, subject, &**clock);
+    issued.unwrap()
+}
+
+fn organisation(issuers: &Issuers, name: &str, clock: &SharedClock) -> IssuedSigner {
+    let subject = OrganisationSubject {
+        name,
+        parent: "Bộ Thử",
+        code: None,
+    };
+    let issued = issuers.organisation(TrustSystem::OfficialDuty, subject, &**clock);
+    issued.unwrap()
+}
+
+fn generator(number: u64, layout: &Layout, clock: SharedClock) -> Generator {
+    let tables = Tables::default();
     let codes = Codes::load(&tables).unwrap();
     let options = Options {
         level: Level::LowerSecondary,
@@ -241,6 +200,54 @@ pub(super) async fn world(base: Arc<Base>) -> World {
         fault_rate: 0.0,
         fault_kinds: Vec::new(),
     };
+    Generator::new(options, &codes, &tables, layout, clock).unwrap()
+}
+
+pub(super) async fn world(base: Arc<Base>) -> World {
+    // Codes of participants and of transcripts are used once in a database.
+    let number = WORLDS.fetch_add(1, Ordering::SeqCst);
+    let database = base.database.clone();
+    let place = base.folder.path().join(number.to_string());
+    fs::create_dir(&place).unwrap();
+    let clock: SharedClock = Arc::new(ManualClock::new("2026-11-23T02:00:00Z".parse().unwrap()));
+    let tables = Tables::default();
+    let layout = Pki::create(&place.join("pki"), &["20".to_owned()], &*clock).unwrap();
+    let defaults = defaults(&layout);
+    let keys_file = place.join("keys.toml");
+    Vault::create_development_keys(&keys_file).unwrap();
+    let vault = Arc::new(Vault::open(&vault::Settings { keys_file }).unwrap());
+    let verifier = Arc::new(Verifier::new(
+        tables.parse(PROFILE).unwrap(),
+        defaults.signature,
+    ));
+    let ministry = Arc::new(ministry::Profile::load(&tables).unwrap());
+    let pool = database.pool(Role::Query).unwrap();
+    let issuers = Issuers::open(&layout).unwrap();
+    let access = Arc::new(open_access(pool.clone(), clock.clone()));
+    let province = register(&access, ParticipantKind::Province, number).await;
+    let agency = register(&access, ParticipantKind::Agency, number).await;
+    let other_agency = register(&access, ParticipantKind::Agency, number + 1_000).await;
+    let mut officers = Vec::new();
+    for (name, of) in [("Cán Bộ Một", agency), ("Cán Bộ Hai", other_agency)] {
+        let certificate = person(&issuers, name, &clock).certificate_der;
+        let (role, actor) = (access::Role::Officer, "process:test");
+        let id = access
+            .register_person(actor, role, Some(of), &certificate)
+            .await;
+        officers.push(id.unwrap());
+    }
+    let evidence = Arc::new(EvidenceReader::new(
+        vault.clone(),
+        verifier.clone(),
+        ministry.clone(),
+        defaults.intake.line,
+        Arc::new(Anchors::load(defaults.trust).unwrap()),
+        vec!["KY_PHAT_HANH".to_owned()],
+        defaults.query.source_bytes_max,
+    ));
+    let signer = organisation(&issuers, "Cổng học bạ số", &clock)
+        .signer()
+        .unwrap();
     World {
         answerer: Answerer::new(
             pool.clone(),
@@ -252,7 +259,7 @@ pub(super) async fn world(base: Arc<Base>) -> World {
             clock.clone(),
             defaults.query,
         ),
-        generator: Generator::new(options, &codes, &tables, &layout, clock.clone()).unwrap(),
+        generator: generator(number, &layout, clock.clone()),
         verifier,
         work: database.pool(Role::Work).unwrap(),
         owner: database.pool(Role::Owner).unwrap(),
@@ -272,22 +279,8 @@ pub(super) async fn world(base: Arc<Base>) -> World {
 impl World {
     fn signed(&self, transcript: &Transcript, form: Form) -> Vec<u8> {
         let at = "2026-06-01T02:00:00Z".parse().unwrap();
-        let head = PersonSubject {
-            name: "Nguyễn Hiệu Trưởng",
-            organisation: "Trường Thử",
-            personal_number: None,
-        };
-        let school = OrganisationSubject {
-            name: "Trường Thử",
-            parent: "UBND xã Thử",
-            code: None,
-        };
-        let system = TrustSystem::OfficialDuty;
-        let head = self.issuers.person(system, head, &*self.clock).unwrap();
-        let school = self
-            .issuers
-            .organisation(system, school, &*self.clock)
-            .unwrap();
+        let head = person(&self.issuers, "Nguyễn Hiệu Trưởng", &self.clock);
+        let school = organisation(&self.issuers, "Trường Thử", &self.clock);
         let signers = [
             (
                 "CBQL",
