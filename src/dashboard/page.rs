@@ -84,9 +84,7 @@ impl PublicPage {
                 no_data: of("no-data"),
             }
         };
-        Self {
-            languages: [text(Lang::Vi, "vi"), text(Lang::En, "en")],
-        }
+        Self { languages: [text(Lang::Vi, "vi"), text(Lang::En, "en")] }
     }
 }
 
@@ -100,10 +98,10 @@ impl Default for PublicPage {
 pub fn shape_of(figures: &Figures) -> String {
     let join = |parts: Vec<String>, mark: &str| parts.join(mark);
     let destinations = figures.destinations.iter().map(|destination| {
-        let rows = destination.rows.iter().map(|row| {
-            row.participant_id
-                .map_or_else(String::new, |id| id.to_string())
-        });
+        let rows = destination
+            .rows
+            .iter()
+            .map(|row| row.participant_id.map_or_else(String::new, |id| id.to_string()));
         let batches = destination
             .batches
             .iter()
@@ -117,16 +115,9 @@ pub fn shape_of(figures: &Figures) -> String {
         .join("/")
     });
     let rules = figures.rules.iter().map(|rule| rule.rule.clone());
-    let batches = figures
-        .batches
-        .iter()
-        .map(|batch| batch.batch_id.to_string());
-    [
-        join(destinations.collect(), ";"),
-        join(rules.collect(), ","),
-        join(batches.collect(), ","),
-    ]
-    .join("|")
+    let batches = figures.batches.iter().map(|batch| batch.batch_id.to_string());
+    [join(destinations.collect(), ";"), join(rules.collect(), ","), join(batches.collect(), ",")]
+        .join("|")
 }
 
 /// Return `value` as indented JSON, for people to keep.

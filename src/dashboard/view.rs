@@ -75,11 +75,7 @@ impl View {
     }
 
     pub(super) fn lang_query(&self) -> String {
-        if self.explicit {
-            format!("?lang={}", self.lang_code())
-        } else {
-            String::new()
-        }
+        if self.explicit { format!("?lang={}", self.lang_code()) } else { String::new() }
     }
 
     pub(super) fn n(&self, value: &u64) -> String {
@@ -107,8 +103,7 @@ impl View {
     }
 
     pub(super) fn time(&self, text: &str) -> String {
-        text.parse()
-            .map_or_else(|_| text.to_owned(), |at| self.local(at, "%H:%M:%S"))
+        text.parse().map_or_else(|_| text.to_owned(), |at| self.local(at, "%H:%M:%S"))
     }
 
     pub(super) fn local(&self, at: Timestamp, clock: &str) -> String {
@@ -140,11 +135,7 @@ impl View {
 
     pub(super) fn state(&self, state: &str) -> String {
         let key = format!("dashboard.state-{state}");
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            state.to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { state.to_owned() }
     }
 
     pub(super) fn severity(&self, severity: &str) -> String {
@@ -156,11 +147,7 @@ impl View {
             return "–".to_owned();
         };
         let key = format!("outbox.reason.{reason}");
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            reason.to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { reason.to_owned() }
     }
 
     pub(super) fn halted(&self, destination: &DestinationFigures) -> String {
@@ -228,21 +215,13 @@ impl View {
                     _ => "",
                 };
                 let edge = if self.is_edge(column) { " edge" } else { "" };
-                Cell {
-                    column,
-                    value,
-                    class: format!("{tone}{edge}").trim().to_owned(),
-                }
+                Cell { column, value, class: format!("{tone}{edge}").trim().to_owned() }
             })
             .collect()
     }
 
     pub(super) fn message(&self, rule: &RuleCount) -> String {
-        rule.message
-            .get(self.lang_code())
-            .and_then(|text| text.as_str())
-            .unwrap_or("–")
-            .to_owned()
+        rule.message.get(self.lang_code()).and_then(|text| text.as_str()).unwrap_or("–").to_owned()
     }
 
     pub(super) fn short_id(&self, id: &Uuid) -> String {
@@ -300,11 +279,7 @@ impl View {
 
     pub(super) fn field_name(&self, field: Field) -> String {
         let key = format!("validate.field.{}", field.name());
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            field.name().to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { field.name().to_owned() }
     }
 
     pub(super) fn facts(&self, transcript: &Transcript) -> Vec<(String, String)> {
@@ -316,18 +291,10 @@ impl View {
     }
 
     pub(super) fn subjects(&self, transcript: &Transcript) -> Option<EntryTable> {
-        let has = |field: &Field| {
-            transcript
-                .subjects
-                .iter()
-                .any(|s| s.value(*field).is_some())
-        };
+        let has = |field: &Field| transcript.subjects.iter().any(|s| s.value(*field).is_some());
         let present: Vec<Field> = Field::ALL.iter().copied().filter(has).collect();
         let row = |entry: &Fields| {
-            present
-                .iter()
-                .map(|field| entry.value(*field).unwrap_or("").to_owned())
-                .collect()
+            present.iter().map(|field| entry.value(*field).unwrap_or("").to_owned()).collect()
         };
         (!present.is_empty()).then(|| EntryTable {
             heads: present.iter().map(|f| self.field_name(*f)).collect(),

@@ -53,34 +53,17 @@ fn batch(state: BatchState) -> Batch {
 }
 
 fn after(batch: &Batch, event: Event, seconds: i64) -> (Batch, Vec<Command>) {
-    step(
-        &policy(),
-        batch,
-        event,
-        time(seconds),
-        &mut StdRng::seed_from_u64(1),
-    )
+    step(&policy(), batch, event, time(seconds), &mut StdRng::seed_from_u64(1))
 }
 
 fn state_after(batch: &Batch, event: Event, seconds: i64) -> BatchState {
     after(batch, event, seconds).0.state
 }
 
-const REFUSED: Outcome = Outcome::RefusedBatch {
-    proven: true,
-    too_large: false,
-};
-const UNPROVEN: Outcome = Outcome::RefusedBatch {
-    proven: false,
-    too_large: false,
-};
-const TOO_LARGE: Outcome = Outcome::RefusedBatch {
-    proven: false,
-    too_large: true,
-};
-const LOAD: Outcome = Outcome::RefusedLoad {
-    retry_after_ms: 20_000,
-};
+const REFUSED: Outcome = Outcome::RefusedBatch { proven: true, too_large: false };
+const UNPROVEN: Outcome = Outcome::RefusedBatch { proven: false, too_large: false };
+const TOO_LARGE: Outcome = Outcome::RefusedBatch { proven: false, too_large: true };
+const LOAD: Outcome = Outcome::RefusedLoad { retry_after_ms: 20_000 };
 
 #[test]
 fn each_answer_to_an_attempt_leads_where_table_s4_says() {
@@ -100,24 +83,14 @@ fn each_answer_to_an_attempt_leads_where_table_s4_says() {
         (Outcome::TransportOk, S::AwaitingReceipt),
         (Outcome::Conflict, S::Parked),
     ] {
-        assert_eq!(
-            state_after(&sending, Event::Answered(outcome), 10),
-            state,
-            "{outcome:?}"
-        );
+        assert_eq!(state_after(&sending, Event::Answered(outcome), 10), state, "{outcome:?}");
     }
     assert_eq!(state_after(&sending, Event::LeaseExpired, 200), S::InDoubt);
     let one = Batch { size: 1, ..sending };
     assert_eq!(state_after(&one, Event::Answered(REFUSED), 10), S::Settled);
     assert_eq!(state_after(&one, Event::Answered(UNPROVEN), 10), S::Parked);
-    let doubted = Batch {
-        doubt: true,
-        ..batch(S::Sending)
-    };
-    assert_eq!(
-        state_after(&doubted, Event::Answered(REFUSED), 10),
-        S::InDoubt
-    );
+    let doubted = Batch { doubt: true, ..batch(S::Sending) };
+    assert_eq!(state_after(&doubted, Event::Answered(REFUSED), 10), S::InDoubt);
 }
 
 #[test]
@@ -135,11 +108,7 @@ fn each_answer_to_a_query_leads_where_table_s3_says() {
         (QueryOutcome::PeerHalt, S::InDoubt),
         (QueryOutcome::Conflict, S::Parked),
     ] {
-        assert_eq!(
-            state_after(&doubt, Event::Queried(outcome), 100),
-            state,
-            "{outcome:?}"
-        );
+        assert_eq!(state_after(&doubt, Event::Queried(outcome), 100), state, "{outcome:?}");
     }
     let awaiting = batch(S::AwaitingReceipt);
     let pending = Event::Queried(QueryOutcome::Pending);
@@ -149,10 +118,7 @@ fn each_answer_to_a_query_leads_where_table_s3_says() {
     let still = Event::Queried(QueryOutcome::PartlySettled);
     assert_eq!(state_after(&partial, still, 100), S::SettledPartial);
     let (parked, commands) = after(&partial, still, 601);
-    assert_eq!(
-        (parked.state, parked.reason),
-        (S::Parked, Some(Reason::LeftOut))
-    );
+    assert_eq!((parked.state, parked.reason), (S::Parked, Some(Reason::LeftOut)));
     assert!(commands.contains(&Command::ParkMembers));
 }
 
@@ -161,16 +127,9 @@ fn a_message_must_be_unknown_twice_and_long_enough_before_it_is_sent_again() {
     let not_found = Event::Queried(QueryOutcome::NotFound);
     let doubt = batch(BatchState::InDoubt);
     let (early, _) = after(&doubt, not_found, 59);
-    assert_eq!(
-        (early.state, early.not_found),
-        (BatchState::InDoubt, 0),
-        "not yet visible"
-    );
+    assert_eq!((early.state, early.not_found), (BatchState::InDoubt, 0), "not yet visible");
     let (once, _) = after(&early, not_found, 60);
-    assert_eq!(
-        (once.state, once.not_found, once.not_before),
-        (BatchState::InDoubt, 1, time(120))
-    );
+    assert_eq!((once.state, once.not_found, once.not_before), (BatchState::InDoubt, 1, time(120)));
     let (soon, _) = after(&once, not_found, 119);
     assert_eq!(soon.state, BatchState::InDoubt, "too soon after the first");
     let (twice, _) = after(&soon, not_found, 121);
@@ -183,9 +142,7 @@ fn retry_after_is_honoured_within_its_cap() {
     let sending = batch(BatchState::Sending);
     let (waiting, _) = after(&sending, Event::Answered(LOAD), 0);
     assert!(waiting.not_before >= time(20));
-    let endless = Outcome::RefusedLoad {
-        retry_after_ms: u64::MAX,
-    };
+    let endless = Outcome::RefusedLoad { retry_after_ms: u64::MAX };
     let (waiting, _) = after(&sending, Event::Answered(endless), 0);
     assert_eq!(waiting.not_before, time(3_600));
 }
@@ -194,10 +151,7 @@ fn retry_after_is_honoured_within_its_cap() {
 fn a_parked_batch_is_released_by_persons_or_settled_by_late_evidence() {
     let parked = batch(BatchState::Parked);
     let (released, commands) = after(&parked, Event::Released, 10);
-    assert_eq!(
-        (released.state, released.attempts),
-        (BatchState::RetryWait, 0)
-    );
+    assert_eq!((released.state, released.attempts), (BatchState::RetryWait, 0));
     assert_eq!(commands, [Command::ReopenMembers]);
     let (settled, commands) = after(&parked, Event::Evidence { complete: true }, 10);
     assert_eq!(settled.state, BatchState::Settled);
@@ -208,15 +162,9 @@ fn a_parked_batch_is_released_by_persons_or_settled_by_late_evidence() {
 fn an_attempt_that_was_not_sent_does_not_count_but_its_age_does() {
     let sending = batch(BatchState::Sending);
     let (waiting, _) = after(&sending, Event::Answered(Outcome::NotSent), 10);
-    assert_eq!(
-        (waiting.state, waiting.attempts),
-        (BatchState::RetryWait, 0)
-    );
+    assert_eq!((waiting.state, waiting.attempts), (BatchState::RetryWait, 0));
     let (old, _) = after(&sending, Event::Answered(Outcome::NotSent), 259_200);
-    assert_eq!(
-        (old.state, old.reason),
-        (BatchState::Parked, Some(Reason::Exhausted))
-    );
+    assert_eq!((old.state, old.reason), (BatchState::Parked, Some(Reason::Exhausted)));
 }
 
 #[test]

@@ -30,20 +30,9 @@ pub(super) struct Opener {
 
 impl Opener {
     pub(super) fn open(&self, failure: &Failure) -> io::Result<Box<dyn BufRead + '_>> {
-        let raw = StoredReader {
-            opener: self,
-            chunk: Vec::new(),
-            offset: 0,
-            next: 0,
-            ended: false,
-        };
-        decoded(
-            raw,
-            self.batch.format,
-            self.batch.encoding,
-            &self.intake,
-            failure,
-        )
+        let raw =
+            StoredReader { opener: self, chunk: Vec::new(), offset: 0, next: 0, ended: false };
+        decoded(raw, self.batch.format, self.batch.encoding, &self.intake, failure)
     }
 
     async fn load(&self, chunk_no: i32) -> Result<Option<Vec<u8>>, ProcessError> {
@@ -116,14 +105,9 @@ impl ChunkReader {
         let failure = Failure::default();
         let reader = self.opener.open(&failure)?;
         let broken = |error: &dyn std::fmt::Display| {
-            failure
-                .take()
-                .unwrap_or_else(|| io::Error::other(error.to_string()))
+            failure.take().unwrap_or_else(|| io::Error::other(error.to_string()))
         };
-        let mut waiting = Waiting {
-            items: Vec::new(),
-            bytes: 0,
-        };
+        let mut waiting = Waiting { items: Vec::new(), bytes: 0 };
         match format {
             Format::Content | Format::Xml => {
                 for (position, slice) in self.examiner.verifier.records(reader).enumerate() {
@@ -137,10 +121,8 @@ impl ChunkReader {
                 let mut position = 0;
                 while let Some(line) = lines.next_line().map_err(|error| broken(&error))? {
                     // Reception refuses a body with a line that is too long, so none is passed over here.
-                    let octets = line
-                        .octets
-                        .ok_or_else(|| io::Error::other("a line is too long"))?
-                        .to_vec();
+                    let octets =
+                        line.octets.ok_or_else(|| io::Error::other("a line is too long"))?.to_vec();
                     self.add(&mut waiting, position, Source::Line(octets), chunks)?;
                     position += 1;
                 }

@@ -84,18 +84,8 @@ impl Processor {
         settings: Settings,
     ) -> Self {
         let available = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if settings.threads == 0 {
-            available
-        } else {
-            settings.threads
-        };
-        Self {
-            pool,
-            examiner,
-            intake,
-            settings,
-            threads,
-        }
+        let threads = if settings.threads == 0 { available } else { settings.threads };
+        Self { pool, examiner, intake, settings, threads }
     }
 
     /// Process batches until `shutdown` is requested; a batch in hand is finished first.
@@ -261,10 +251,7 @@ impl Processor {
     ) -> Result<(), ProcessError> {
         let mut seen = HashSet::new();
         let mut taken: HashSet<(uuid::Uuid, i32)> = HashSet::new();
-        for record in fresh
-            .iter()
-            .filter(|record| record.state == RecordState::Sealed)
-        {
+        for record in fresh.iter().filter(|record| record.state == RecordState::Sealed) {
             if let Some(code) = record.transcript_code
                 && !seen.insert(code)
             {
@@ -274,17 +261,11 @@ impl Processor {
         let first: Vec<&NewRecord> = fresh
             .iter()
             .filter(|r| r.state == RecordState::Sealed)
-            .filter(|r| {
-                r.transcript_code
-                    .is_some_and(|code| !taken.contains(&(code, r.position)))
-            })
+            .filter(|r| r.transcript_code.is_some_and(|code| !taken.contains(&(code, r.position))))
             .collect();
         let used = register::store::claim_codes(tx, participant, &first).await?;
         let mut rejected = Vec::new();
-        for record in fresh
-            .iter_mut()
-            .filter(|record| record.state == RecordState::Sealed)
-        {
+        for record in fresh.iter_mut().filter(|record| record.state == RecordState::Sealed) {
             let Some(code) = record.transcript_code else {
                 continue;
             };
@@ -326,12 +307,8 @@ impl Processor {
             context.update(record.state.name().as_bytes());
             context.update(&record.source_sha256);
         }
-        let digest: String = context
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest: String =
+            context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         Leaf {
             at: self.examiner.clock.now(),
             actor: "process:work".to_owned(),
@@ -360,17 +337,11 @@ impl Processor {
         if !intake::store::finish(&tx, batch, refusal.as_ref()).await? {
             return Err(ProcessError::TakenOver);
         }
-        let kind = refusal
-            .as_ref()
-            .and_then(|problem| problem.get("reason").cloned());
+        let kind = refusal.as_ref().and_then(|problem| problem.get("reason").cloned());
         let leaf = Leaf {
             at: self.examiner.clock.now(),
             actor: "process:work".to_owned(),
-            action: if refusal.is_some() {
-                "batch.refused"
-            } else {
-                "batch.done"
-            },
+            action: if refusal.is_some() { "batch.refused" } else { "batch.done" },
             object: format!("batch:{}", batch.key.batch_id),
             details: serde_json::json!({ "reason": kind }),
         };
@@ -402,11 +373,7 @@ fn split_repeats(records: &mut Vec<NewRecord>) -> (Vec<NewRecord>, Vec<Repeat>) 
     for record in records.drain(..) {
         match first.get(&record.source_sha256) {
             Some(&(record_year, record_id)) => {
-                repeats.push(Repeat {
-                    position: record.position,
-                    record_year,
-                    record_id,
-                });
+                repeats.push(Repeat { position: record.position, record_year, record_id });
             }
             None => {
                 first.insert(record.source_sha256, (record.school_year, record.record_id));
@@ -419,10 +386,7 @@ fn split_repeats(records: &mut Vec<NewRecord>) -> (Vec<NewRecord>, Vec<Repeat>) 
 
 fn count(records: &[NewRecord], repeats: usize, next_position: i32) -> Progress {
     let number = |state| {
-        let count = records
-            .iter()
-            .filter(|record| record.state == state)
-            .count();
+        let count = records.iter().filter(|record| record.state == state).count();
         i32::try_from(count).unwrap_or(i32::MAX)
     };
     Progress {
@@ -454,10 +418,7 @@ fn push_violation(violations: &mut serde_json::Value, violation: &Violation) {
 
 fn list_problem(module: &str, code: &str) -> Problem {
     let reason = crate::platform::texts::both(&format!("{module}.{code}"), &[]);
-    let args = [
-        ("reason_vi", reason.vi.as_str()),
-        ("reason_en", reason.en.as_str()),
-    ];
+    let args = [("reason_vi", reason.vi.as_str()), ("reason_en", reason.en.as_str())];
     Problem::new(422, "list-signature-refused", &args).with("reason", code)
 }
 

@@ -34,12 +34,7 @@ fn with<'a>(
     damage: bool,
     form: Form,
 ) -> Planting<'a> {
-    Planting {
-        form,
-        status,
-        tamper,
-        damage,
-    }
+    Planting { form, status, tamper, damage }
 }
 
 #[tokio::test]
@@ -48,54 +43,24 @@ async fn every_kind_of_evidence_gives_its_verdict() {
     let pupil = |position| world.generator.transcript(position);
     for (position, planting, expected) in [
         (0, GOOD, Verdict::Valid),
-        (
-            1,
-            with("EFFECTIVE", None, false, Form::Json),
-            Verdict::Valid,
-        ),
-        (
-            2,
-            with("RECALLED", None, false, Form::Xml),
-            Verdict::Recalled,
-        ),
-        (
-            3,
-            with("SUPERSEDED", None, false, Form::Json),
-            Verdict::Superseded,
-        ),
-        (
-            4,
-            with("EFFECTIVE", None, true, Form::Xml),
-            Verdict::SourceUnavailable,
-        ),
+        (1, with("EFFECTIVE", None, false, Form::Json), Verdict::Valid),
+        (2, with("RECALLED", None, false, Form::Xml), Verdict::Recalled),
+        (3, with("SUPERSEDED", None, false, Form::Json), Verdict::Superseded),
+        (4, with("EFFECTIVE", None, true, Form::Xml), Verdict::SourceUnavailable),
     ] {
         let transcript = pupil(position);
         world.plant(&transcript, &planting).await;
-        assert_eq!(
-            world.verdict(by_code(&transcript)).await,
-            expected,
-            "{position}"
-        );
-        assert_eq!(
-            world.verdict(by_number(&transcript)).await,
-            expected,
-            "{position}"
-        );
+        assert_eq!(world.verdict(by_code(&transcript)).await, expected, "{position}");
+        assert_eq!(world.verdict(by_number(&transcript)).await, expected, "{position}");
     }
     for (position, form) in [(5, Form::Xml), (6, Form::Json)] {
         let transcript = pupil(position);
         let school = transcript.value(Field::SchoolName).unwrap().to_owned();
         let forged = with("EFFECTIVE", Some((&school, "Trường Giả")), false, form);
         world.plant(&transcript, &forged).await;
-        assert_eq!(
-            world.verdict(by_code(&transcript)).await,
-            Verdict::SignatureInvalid
-        );
+        assert_eq!(world.verdict(by_code(&transcript)).await, Verdict::SignatureInvalid);
         // A forged document proves no date of birth, so the number alone learns nothing.
-        assert_eq!(
-            world.verdict(by_number(&transcript)).await,
-            Verdict::NotFound
-        );
+        assert_eq!(world.verdict(by_number(&transcript)).await, Verdict::NotFound);
     }
     let mut lacking = pupil(7);
     lacking.general.set(Field::StudyYear, "");
@@ -122,10 +87,7 @@ async fn what_is_not_found_looks_the_same_whether_it_exists_or_not() {
     world.plant(&known, &GOOD).await;
     let mut recalled = world.generator.transcript(1);
     recalled.general.set(Field::BirthDate, "2013-02-03");
-    let planting = Planting {
-        status: "RECALLED",
-        ..GOOD
-    };
+    let planting = Planting { status: "RECALLED", ..GOOD };
     world.plant(&recalled, &planting).await;
     let mut wrong_day = by_number(&known);
     wrong_day["birth_date"] = json!("2001-01-01");
@@ -141,13 +103,7 @@ async fn what_is_not_found_looks_the_same_whether_it_exists_or_not() {
         let answer = world.ask(world.agency, &question).await.unwrap();
         assert_eq!(answer.verdict, Verdict::NotFound);
         let mut body = serde_json::to_value(&answer).unwrap();
-        for member in [
-            "answer_id",
-            "answered_at",
-            "request_sha256",
-            "leaf_hash",
-            "signature",
-        ] {
+        for member in ["answer_id", "answered_at", "request_sha256", "leaf_hash", "signature"] {
             assert!(body.as_object_mut().unwrap().remove(member).is_some());
         }
         bodies.push(body.to_string());
@@ -182,27 +138,17 @@ async fn nothing_is_disclosed_without_its_audit_leaf() {
     }
     assert!(details.contains("study_year"));
 
-    world
-        .as_owner("REVOKE INSERT ON hocba.audit_leaf FROM hocba_query")
-        .await;
+    world.as_owner("REVOKE INSERT ON hocba.audit_leaf FROM hocba_query").await;
     let refused = world.ask(world.agency, &question).await;
     assert!(matches!(refused, Err(QueryError::Unavailable(_))));
-    world
-        .as_owner("GRANT INSERT ON hocba.audit_leaf TO hocba_query")
-        .await;
-    world
-        .as_owner("REVOKE INSERT ON hocba.answer FROM hocba_query")
-        .await;
+    world.as_owner("GRANT INSERT ON hocba.audit_leaf TO hocba_query").await;
+    world.as_owner("REVOKE INSERT ON hocba.answer FROM hocba_query").await;
     let refused = world.ask(world.agency, &question).await;
     assert!(matches!(refused, Err(QueryError::Unavailable(_))));
     assert_eq!(world.leaves().await, leaves + 1, "row and leaf go together");
-    world
-        .as_owner("GRANT INSERT ON hocba.answer TO hocba_query")
-        .await;
+    world.as_owner("GRANT INSERT ON hocba.answer TO hocba_query").await;
 
-    world
-        .as_owner("REVOKE SELECT ON hocba.directory FROM hocba_query")
-        .await;
+    world.as_owner("REVOKE SELECT ON hocba.directory FROM hocba_query").await;
     let dark = world.ask(world.agency, &question).await.unwrap();
     assert_eq!(dark.verdict, Verdict::SourceUnavailable);
     assert!(dark.years.iter().all(|year| year.transcript.is_none()));
@@ -219,10 +165,7 @@ async fn an_answer_is_signed_and_bound_to_question_officer_and_time() {
     let digest =
         aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, question.to_string().as_bytes());
     assert_eq!(answer.request_sha256, shape::hex(digest.as_ref()));
-    assert_eq!(
-        (answer.agency, answer.officer),
-        (world.agency, world.officer)
-    );
+    assert_eq!((answer.agency, answer.officer), (world.agency, world.officer));
     assert_eq!(answer.answer_id.get_version_num(), 7);
 
     let mut body = serde_json::to_value(&answer).unwrap();
@@ -239,10 +182,7 @@ async fn an_answer_is_signed_and_bound_to_question_officer_and_time() {
         let mut forged = body.clone();
         forged[member] = value;
         let payload = jws::canonical_json(&forged).unwrap();
-        assert!(
-            world.verifier.verify_detached(token, &payload).is_err(),
-            "{member}"
-        );
+        assert!(world.verifier.verify_detached(token, &payload).is_err(), "{member}");
     }
 }
 
@@ -255,31 +195,20 @@ async fn who_may_not_ask_is_refused_before_any_look() {
     let good = world.question("1.001088", &by_code(&known));
     let mut foreign = good.clone();
     foreign["officer"] = json!(world.other_officer);
-    assert!(matches!(
-        world.ask(world.agency, &foreign).await,
-        Err(QueryError::OfficerUnknown)
-    ));
-    assert!(matches!(
-        world.ask(world.other_agency, &good).await,
-        Err(QueryError::OfficerUnknown)
-    ));
+    assert!(matches!(world.ask(world.agency, &foreign).await, Err(QueryError::OfficerUnknown)));
+    assert!(matches!(world.ask(world.other_agency, &good).await, Err(QueryError::OfficerUnknown)));
     let by_number_in_a_transfer = world.question("2.002481", &by_number(&known));
     assert!(matches!(
         world.ask(world.agency, &by_number_in_a_transfer).await,
         Err(QueryError::WayNotPermitted)
     ));
     assert!(matches!(
-        world
-            .ask(world.agency, &world.question("9.999999", &by_code(&known)))
-            .await,
+        world.ask(world.agency, &world.question("9.999999", &by_code(&known))).await,
         Err(QueryError::ProcedureUnknown)
     ));
     let mut level = good.clone();
     level["level"] = json!("tieu_hoc");
-    assert!(matches!(
-        world.ask(world.agency, &level).await,
-        Err(QueryError::LevelNotPermitted)
-    ));
+    assert!(matches!(world.ask(world.agency, &level).await, Err(QueryError::LevelNotPermitted)));
     assert_eq!(world.leaves().await, leaves);
     let mut refused = 0;
     for _ in 0..70 {

@@ -33,9 +33,7 @@ const MESSAGE: Uuid = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_00aa)
 const BODY: [u8; 32] = [7; 32];
 
 fn judge_of(pinned: &Made) -> SignedReceipts {
-    let profile: Profile = Tables::default()
-        .parse("destinations/national-profile.toml")
-        .unwrap();
+    let profile: Profile = Tables::default().parse("destinations/national-profile.toml").unwrap();
     let settings = Settings {
         xml: XmlLimits {
             depth_max: 8,
@@ -87,12 +85,8 @@ fn token(receipt: &Receipt, signer: &dyn Signer) -> String {
 
 fn judged(judge: &SignedReceipts, body: &str) -> Judgement {
     let members = members();
-    let expected = Expected {
-        message_id: MESSAGE,
-        body_sha256: &BODY,
-        members: &members,
-        now: *NOW,
-    };
+    let expected =
+        Expected { message_id: MESSAGE, body_sha256: &BODY, members: &members, now: *NOW };
     judge.judge(body.as_bytes(), &expected)
 }
 
@@ -117,27 +111,15 @@ fn each_twisted_receipt_is_seen_for_what_it_is() {
         judged(&judge, &token(&receipt, &national.signer))
     };
     assert_eq!(twist(&|r| r.message_id = Uuid::nil()), Judgement::Foreign);
-    assert_eq!(
-        twist(&|r| r.body_sha256 = hex(&[8; 32])),
-        Judgement::Conflict("other-bytes")
-    );
-    assert_eq!(
-        twist(&|r| r.items[1].digest = hex(&[9; 32])),
-        Judgement::Conflict("other-record")
-    );
-    assert_eq!(
-        twist(&|r| r.items[1].phien_ban = 2),
-        Judgement::Conflict("other-record")
-    );
+    assert_eq!(twist(&|r| r.body_sha256 = hex(&[8; 32])), Judgement::Conflict("other-bytes"));
+    assert_eq!(twist(&|r| r.items[1].digest = hex(&[9; 32])), Judgement::Conflict("other-record"));
+    assert_eq!(twist(&|r| r.items[1].phien_ban = 2), Judgement::Conflict("other-record"));
     let foreign = Uuid::max().to_string();
     assert_eq!(
         twist(&|r| r.items[1].id_ban_ghi = foreign.clone()),
         Judgement::Conflict("not-a-member")
     );
-    assert_eq!(
-        twist(&|r| r.items[1] = r.items[0].clone()),
-        Judgement::Invalid("repeated-record")
-    );
+    assert_eq!(twist(&|r| r.items[1] = r.items[0].clone()), Judgement::Invalid("repeated-record"));
     assert_eq!(
         twist(&|r| r.items[0].verdict = "perhaps".to_owned()),
         Judgement::Invalid("unknown-verdict")
@@ -179,28 +161,15 @@ fn a_refusal_of_one_record_is_evidence_for_it_and_of_many_for_none() {
         reason: "schema".to_owned(),
     };
     let token = sign(&refusal, REFUSAL_TYPE, &national.signer, *NOW).unwrap();
-    assert_eq!(
-        judged(&judge, &token),
-        Judgement::Refused("schema".to_owned())
-    );
+    assert_eq!(judged(&judge, &token), Judgement::Refused("schema".to_owned()));
     let one = &members()[..1];
-    let expected = Expected {
-        message_id: MESSAGE,
-        body_sha256: &BODY,
-        members: one,
-        now: *NOW,
-    };
+    let expected = Expected { message_id: MESSAGE, body_sha256: &BODY, members: one, now: *NOW };
     let judgement = judge.judge(token.as_bytes(), &expected);
-    assert!(
-        matches!(&judgement, Judgement::Lines { lines, complete: true }
-        if lines[0].verdict == Verdict::Refused)
-    );
+    assert!(matches!(&judgement, Judgement::Lines { lines, complete: true }
+        if lines[0].verdict == Verdict::Refused));
     // A refusal is no receipt, whatever type it claims.
     let disguised = sign(&refusal, RECEIPT_TYPE, &national.signer, *NOW).unwrap();
-    assert_eq!(
-        judged(&judge, &disguised),
-        Judgement::Invalid("payload-shape")
-    );
+    assert_eq!(judged(&judge, &disguised), Judgement::Invalid("payload-shape"));
 }
 
 #[test]
@@ -217,12 +186,7 @@ fn a_free_text_reason_is_not_carried_on() {
 }
 
 fn line(record: u128, verdict: Verdict) -> Line {
-    Line {
-        record_id: Uuid::from_u128(record),
-        digest: vec![1; 32],
-        verdict,
-        reason: None,
-    }
+    Line { record_id: Uuid::from_u128(record), digest: vec![1; 32], verdict, reason: None }
 }
 
 #[test]
@@ -235,28 +199,16 @@ fn the_first_evidence_stays_in_force() {
     let against = [line(1, Verdict::Refused)];
     assert_eq!(compare(&against, &first), Comparison::Contradicts);
     let more = [line(1, Verdict::Accepted), line(3, Verdict::Accepted)];
-    assert_eq!(
-        compare(&more, &first),
-        Comparison::New(vec![line(3, Verdict::Accepted)])
-    );
+    assert_eq!(compare(&more, &first), Comparison::New(vec![line(3, Verdict::Accepted)]));
 }
 
 fn status(answer: &str) -> Judgement {
     let members = members();
-    let expected = Expected {
-        message_id: MESSAGE,
-        body_sha256: &BODY,
-        members: &members,
-        now: *NOW,
-    };
+    let expected =
+        Expected { message_id: MESSAGE, body_sha256: &BODY, members: &members, now: *NOW };
     let codes = members
         .iter()
-        .map(|member| {
-            (
-                Uuid::from_u128(member.record_id.as_u128() + 100),
-                member.record_id,
-            )
-        })
+        .map(|member| (Uuid::from_u128(member.record_id.as_u128() + 100), member.record_id))
         .collect();
     StatusAnswers::new(AnswerShape::default()).judge_by_code(answer.as_bytes(), &expected, &codes)
 }
@@ -270,28 +222,18 @@ fn row(code: u128, state: &str, error: &str) -> String {
 }
 
 fn answer(rows: &[String]) -> String {
-    format!(
-        r#"{{"messageid":"{MESSAGE}","danh_sach":[{}]}}"#,
-        rows.join(",")
-    )
+    format!(r#"{{"messageid":"{MESSAGE}","danh_sach":[{}]}}"#, rows.join(","))
 }
 
 #[test]
 fn a_status_answer_closes_the_records_it_decides() {
-    let all = answer(&[
-        row(101, "1", ""),
-        row(102, "0", "E-07"),
-        row(103, "\"1\"", ""),
-    ]);
+    let all = answer(&[row(101, "1", ""), row(102, "0", "E-07"), row(103, "\"1\"", "")]);
     let Judgement::Lines { lines, complete } = status(&all) else {
         panic!("the answer decides all three");
     };
     assert!(complete);
     let verdicts: Vec<Verdict> = lines.iter().map(|line| line.verdict).collect();
-    assert_eq!(
-        verdicts,
-        [Verdict::Accepted, Verdict::Refused, Verdict::Accepted]
-    );
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::Refused, Verdict::Accepted]);
     assert_eq!(lines[1].reason.as_deref(), Some("E-07"));
     let some = answer(&[row(101, "1", ""), row(102, "2", "")]);
     assert!(
@@ -303,10 +245,7 @@ fn a_status_answer_closes_the_records_it_decides() {
 
 #[test]
 fn a_status_answer_of_other_records_closes_nothing() {
-    assert_eq!(
-        status(&answer(&[row(999, "1", "")])),
-        Judgement::Conflict("not-a-member")
-    );
+    assert_eq!(status(&answer(&[row(999, "1", "")])), Judgement::Conflict("not-a-member"));
     let twice = answer(&[row(101, "1", ""), row(101, "0", "E-07")]);
     assert_eq!(status(&twice), Judgement::Invalid("repeated-record"));
     let foreign =

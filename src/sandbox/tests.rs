@@ -19,20 +19,13 @@ fn signer() -> Arc<FileSigner> {
 }
 
 fn record(version: i32, digest: &str) -> Checked {
-    Checked {
-        record_id: "r".to_owned(),
-        version,
-        digest: digest.to_owned(),
-        refused: None,
-    }
+    Checked { record_id: "r".to_owned(), version, digest: digest.to_owned(), refused: None }
 }
 
 fn verdict(token: &str) -> String {
     use base64::Engine as _;
     let payload = token.split('.').nth(1).unwrap();
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(payload)
-        .unwrap();
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
     let receipt: crate::receipts::Receipt = serde_json::from_slice(&payload).unwrap();
     receipt.items[0].verdict.clone()
 }
@@ -46,9 +39,7 @@ fn only_a_greater_version_is_applied_and_a_restart_remembers() {
     let mut enter = |book: &mut Book, version, digest: &str| {
         number += 1;
         let id = Uuid::from_u128(number);
-        let answer = book
-            .enter(id, "00", Ok(vec![record(version, digest)]), at)
-            .unwrap();
+        let answer = book.enter(id, "00", Ok(vec![record(version, digest)]), at).unwrap();
         verdict(&answer.token)
     };
     let mut book = Book::open(&path, signer()).unwrap();
@@ -59,18 +50,11 @@ fn only_a_greater_version_is_applied_and_a_restart_remembers() {
     let first = book.answer(Uuid::from_u128(1)).unwrap().clone();
     drop(book);
     let mut book = Book::open(&path, signer()).unwrap();
-    assert_eq!(
-        book.answer(Uuid::from_u128(1)),
-        Some(&first),
-        "byte for byte"
-    );
+    assert_eq!(book.answer(Uuid::from_u128(1)), Some(&first), "byte for byte");
     assert_eq!(enter(&mut book, 2, "aa"), "already-applied");
     assert_eq!(enter(&mut book, 3, "dd"), "accepted");
     let ledger = ledger::read(&path).unwrap();
-    assert_eq!(
-        ledger.iter().map(|line| line.phien_ban).collect::<Vec<_>>(),
-        [2, 3]
-    );
+    assert_eq!(ledger.iter().map(|line| line.phien_ban).collect::<Vec<_>>(), [2, 3]);
 }
 
 #[test]
@@ -79,8 +63,7 @@ fn a_record_twice_in_one_batch_is_applied_once() {
     let path = folder.path().join("ledger.ndjson");
     let mut book = Book::open(&path, signer()).unwrap();
     let both = Ok(vec![record(1, "aa"), record(1, "aa"), record(1, "bb")]);
-    book.enter(Uuid::nil(), "00", both, Timestamp::UNIX_EPOCH)
-        .unwrap();
+    book.enter(Uuid::nil(), "00", both, Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(ledger::read(&path).unwrap().len(), 1);
 }
 
@@ -89,16 +72,8 @@ fn a_refusal_applies_nothing_and_is_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.ndjson");
     let mut book = Book::open(&path, signer()).unwrap();
-    let refused = Refused {
-        status: 422,
-        reason: "seal",
-    };
-    let answer = book
-        .enter(Uuid::nil(), "00", Err(refused), Timestamp::UNIX_EPOCH)
-        .unwrap();
-    assert_eq!(
-        (answer.status, book.answer(Uuid::nil())),
-        (422, Some(&answer))
-    );
+    let refused = Refused { status: 422, reason: "seal" };
+    let answer = book.enter(Uuid::nil(), "00", Err(refused), Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!((answer.status, book.answer(Uuid::nil())), (422, Some(&answer)));
     assert!(ledger::read(&path).unwrap().is_empty());
 }

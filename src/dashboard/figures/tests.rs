@@ -83,11 +83,9 @@ impl World {
         transaction.commit().await.unwrap();
         let mut client = self.work.get().await.unwrap();
         let transaction = begin_for(&mut client, province).await.unwrap();
-        for (position, state, severity) in [
-            (0_i32, "REJECTED", "error"),
-            (1, "HELD", "hold"),
-            (2, "SEALED", "warning"),
-        ] {
+        for (position, state, severity) in
+            [(0_i32, "REJECTED", "error"), (1, "HELD", "hold"), (2, "SEALED", "warning")]
+        {
             let violations = json!([{
                 "rule": format!("{rule}.{severity}"), "pointer": "", "severity": severity,
                 "message": {"vi": "Sai", "en": "Wrong"}, "source": "TT 27"
@@ -96,15 +94,8 @@ impl World {
                            source_sha256, state, violations, received_at)
                        VALUES ($1, 2025, $2, $3, $4, sha256(''), $5, $6, $7)";
             let id = Uuid::new_v4();
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
-                &province,
-                &id,
-                &batch,
-                &position,
-                &state,
-                &violations,
-                &self.now,
-            ];
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+                [&province, &id, &batch, &position, &state, &violations, &self.now];
             transaction.execute(sql, &values).await.unwrap();
         }
         let entries: Vec<NewEntry> = (0..2).map(|_| entry(province)).collect();
@@ -139,14 +130,8 @@ async fn figures_of_provinces_rules_and_batches_come_from_the_database_and_balan
     let [national] = figures.destinations.as_slice() else {
         panic!("one destination is in use");
     };
-    assert_eq!(
-        (national.name.as_str(), national.balanced),
-        ("national", Some(true))
-    );
-    assert_eq!(
-        (national.total.received, national.total.accounted()),
-        (12, 12)
-    );
+    assert_eq!((national.name.as_str(), national.balanced), ("national", Some(true)));
+    assert_eq!((national.total.received, national.total.accounted()), (12, 12));
     assert_eq!((national.total.in_flight, national.total.sealed), (6, 6));
     assert_eq!((national.total.duplicates, national.total.held), (3, 3));
     let names: Vec<&str> = national.rows.iter().map(|row| row.name.as_str()).collect();
@@ -154,26 +139,12 @@ async fn figures_of_provinces_rules_and_batches_come_from_the_database_and_balan
     assert_eq!((figures.hours.len(), figures.days.len()), (24, 14));
     assert_eq!(figures.hours[23].received, 12);
     assert_eq!(figures.days[13].stopped, 6);
-    let rules: Vec<(&str, u64)> = figures
-        .rules
-        .iter()
-        .map(|rule| (rule.rule.as_str(), rule.records))
-        .collect();
-    assert_eq!(
-        rules,
-        [
-            ("TT27.error", 2),
-            ("TT27.hold", 2),
-            ("TT22.error", 1),
-            ("TT22.hold", 1)
-        ]
-    );
+    let rules: Vec<(&str, u64)> =
+        figures.rules.iter().map(|rule| (rule.rule.as_str(), rule.records)).collect();
+    assert_eq!(rules, [("TT27.error", 2), ("TT27.hold", 2), ("TT22.error", 1), ("TT22.hold", 1)]);
     assert_eq!(figures.batches.len(), 3);
     let (line, broken, name) = world.board.batch(lang_son, batch).await.unwrap().unwrap();
-    assert_eq!(
-        (line.state.as_str(), line.received, name.as_str()),
-        ("DONE", 4, "Lạng Sơn")
-    );
+    assert_eq!((line.state.as_str(), line.received, name.as_str()), ("DONE", 4, "Lạng Sơn"));
     assert_eq!(broken.len(), 3);
     assert!(world.board.batch(ha_noi, batch).await.unwrap().is_none());
 
@@ -191,10 +162,7 @@ async fn a_record_nobody_accounts_for_breaks_the_balance() {
     assert_eq!(empty.destinations[0].balanced, Some(true));
     world.batch(province, "TT22").await;
     let client = world.work.get().await.unwrap();
-    client
-        .execute("UPDATE hocba.batch SET received = received + 1", &[])
-        .await
-        .unwrap();
+    client.execute("UPDATE hocba.batch SET received = received + 1", &[]).await.unwrap();
     let figures = world.board.count().await.unwrap();
     assert_eq!(figures.destinations[0].balanced, Some(false));
 }

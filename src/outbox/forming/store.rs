@@ -70,10 +70,7 @@ async fn take_over(
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let key = BatchKey {
-        participant_id: row.get(0),
-        message_id: row.get(2),
-    };
+    let key = BatchKey { participant_id: row.get(0), message_id: row.get(2) };
     let members = members_of::members(transaction, &key, row.get(1)).await?;
     Ok(Some(Forming {
         key,
@@ -115,15 +112,8 @@ async fn begin_batch(
     }
     let members = in_order(&taken);
     let fresh = taken.iter().filter(|row| row.get::<_, i16>(4) == 1).count();
-    let priority = taken
-        .iter()
-        .map(|row| row.get::<_, i16>(3))
-        .min()
-        .unwrap_or(0);
-    let key = BatchKey {
-        participant_id,
-        message_id,
-    };
+    let priority = taken.iter().map(|row| row.get::<_, i16>(3)).min().unwrap_or(0);
+    let key = BatchKey { participant_id, message_id };
     members_of::insert(transaction, &key, school_year, ask.destination, &members).await?;
     let row = transaction
         .query_one(
@@ -224,11 +214,7 @@ pub async fn bodies(
     let mut bodies: HashMap<Uuid, StoredBody> = rows
         .into_iter()
         .map(|row| {
-            let body = StoredBody {
-                codec: row.get(1),
-                key_id: row.get(2),
-                body: row.get(3),
-            };
+            let body = StoredBody { codec: row.get(1), key_id: row.get(2), body: row.get(3) };
             (row.get(0), body)
         })
         .collect();
@@ -252,14 +238,7 @@ pub async fn freeze(
         return Ok(Concluded::Stale);
     }
     leave(&transaction, forming, &frozen.left_out, "READY", None).await?;
-    leave(
-        &transaction,
-        forming,
-        &frozen.unreadable,
-        "PARKED",
-        Some("body-unreadable"),
-    )
-    .await?;
+    leave(&transaction, forming, &frozen.unreadable, "PARKED", Some("body-unreadable")).await?;
     insert_frame(&transaction, &forming.key, &frozen.frame).await?;
     let kept = forming.members.len() - frozen.left_out.len() - frozen.unreadable.len();
     // The state changes with the bytes, for the database holds that only a forming batch has none.
@@ -284,13 +263,7 @@ async fn insert_frame(
         .execute(
             "INSERT INTO hocba.outbox_batch_body (participant_id, message_id, codec, key_id, body)
              VALUES ($1, $2, $3, $4, $5)",
-            &[
-                &key.participant_id,
-                &key.message_id,
-                &frame.codec,
-                &frame.key_id,
-                &frame.body,
-            ],
+            &[&key.participant_id, &key.message_id, &frame.codec, &frame.key_id, &frame.body],
         )
         .await?;
     Ok(())
@@ -315,25 +288,14 @@ async fn leave(
                  WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
                    AND e.destination = $3 AND e.state = 'IN_BATCH')
                  FROM unnest($4::uuid[]) AS k (record_id)))",
-            &[
-                &participant_id,
-                &year,
-                &forming.destination,
-                &records,
-                &state,
-                &reason,
-            ],
+            &[&participant_id, &year, &forming.destination, &records, &state, &reason],
         )
         .await?;
     transaction
         .execute(
             "UPDATE hocba.outbox_batch SET fresh_count = greatest(0, fresh_count - $3)
              WHERE participant_id = $1 AND message_id = $2",
-            &[
-                &participant_id,
-                &forming.key.message_id,
-                &count(records.len()),
-            ],
+            &[&participant_id, &forming.key.message_id, &count(records.len())],
         )
         .await?;
     transaction
@@ -357,11 +319,7 @@ pub async fn frame(pool: &Pool, key: &BatchKey) -> Result<Option<StoredBody>, Da
             &[&key.participant_id, &key.message_id],
         )
         .await?;
-    Ok(row.map(|row| StoredBody {
-        codec: row.get(0),
-        key_id: row.get(1),
-        body: row.get(2),
-    }))
+    Ok(row.map(|row| StoredBody { codec: row.get(0), key_id: row.get(1), body: row.get(2) }))
 }
 
 /// Return the code of a participant, which stands in the header of its batches.

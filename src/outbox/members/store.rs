@@ -165,15 +165,7 @@ async fn move_open(
                  WHERE e.participant_id = $1 AND e.school_year = $2 AND e.record_id = k.record_id
                    AND e.destination = $3 AND e.state = $5)
                  FROM unnest($4::uuid[]) AS k (record_id)))",
-            &[
-                &key.participant_id,
-                &school_year,
-                &destination,
-                &records,
-                &from,
-                &to,
-                &reason,
-            ],
+            &[&key.participant_id, &school_year, &destination, &records, &from, &to, &reason],
         )
         .await?;
     Ok(())
@@ -197,16 +189,11 @@ pub async fn split(
         .await?;
     let (first, second) = all.split_at(all.len().div_ceil(2));
     for half in [first, second] {
-        let child = BatchKey {
-            participant_id: key.participant_id,
-            message_id: new_message_id(now),
-        };
+        let child =
+            BatchKey { participant_id: key.participant_id, message_id: new_message_id(now) };
         let half: Vec<Member> = (0..)
             .zip(half)
-            .map(|(position, member)| Member {
-                position,
-                ..member.clone()
-            })
+            .map(|(position, member)| Member { position, ..member.clone() })
             .collect();
         transaction
             .execute(

@@ -31,10 +31,7 @@ async fn assert_delivered_once(
     assert_eq!(counts.submitted, entries.len() as u64, "{counts:?}");
     assert_eq!((counts.in_flight, counts.parked, counts.refused), (0, 0, 0));
     let open = world
-        .rows(
-            participant_id,
-            "SELECT message_id::text FROM hocba.outbox_batch_item WHERE open",
-        )
+        .rows(participant_id, "SELECT message_id::text FROM hocba.outbox_batch_item WHERE open")
         .await;
     assert!(open.is_empty());
 }
@@ -46,16 +43,10 @@ async fn records_are_delivered_acknowledged_and_applied_once() {
     let entries = world.enqueue(participant_id, 25).await;
     assert_eq!(world.counts(participant_id).await.in_flight, 25);
     let summary = world.engine("one").work_until_settled(LIMIT).await;
-    assert_eq!(
-        (summary.formed, summary.sent, summary.asked),
-        (3, 3, 0),
-        "{summary:?}"
-    );
+    assert_eq!((summary.formed, summary.sent, summary.asked), (3, 3, 0), "{summary:?}");
     assert!(summary.settled && summary.failed == 0, "{summary:?}");
     assert_delivered_once(&world, participant_id, &entries).await;
-    let classes = world
-        .rows(participant_id, "SELECT class FROM hocba.attempt")
-        .await;
+    let classes = world.rows(participant_id, "SELECT class FROM hocba.attempt").await;
     assert_eq!(classes, ["SETTLED", "SETTLED", "SETTLED"]);
     let leaves = "SELECT state FROM hocba.outbox_batch WHERE attempts = 1";
     assert_eq!(world.rows(participant_id, leaves).await, ["SETTLED"; 3]);
@@ -70,10 +61,7 @@ async fn a_dropped_response_is_asked_for_and_nothing_is_applied_twice() {
     assert_eq!((summary.sent, summary.asked), (1, 1), "{summary:?}");
     assert_delivered_once(&world, participant_id, &entries).await;
     let sql = "SELECT kind || ' ' || class FROM hocba.attempt ORDER BY epoch";
-    assert_eq!(
-        world.rows(participant_id, sql).await,
-        ["send UNKNOWN", "query SETTLED"]
-    );
+    assert_eq!(world.rows(participant_id, sql).await, ["send UNKNOWN", "query SETTLED"]);
 }
 
 #[actix_web::test]
@@ -83,10 +71,7 @@ async fn a_request_that_was_lost_is_sent_again_with_the_same_bytes_and_id() {
     let entries = world.enqueue(participant_id, 5).await;
     let summary = world.engine("one").work_until_settled(LIMIT).await;
     assert_eq!(summary.sent, 3, "{summary:?}");
-    assert!(
-        summary.asked >= 4,
-        "twice not found before each resend: {summary:?}"
-    );
+    assert!(summary.asked >= 4, "twice not found before each resend: {summary:?}");
     assert_delivered_once(&world, participant_id, &entries).await;
     let sql = "SELECT DISTINCT message_id || encode(body_sha256, 'hex') FROM hocba.attempt";
     assert_eq!(world.rows(participant_id, sql).await.len(), 1);
@@ -121,10 +106,7 @@ async fn a_refused_record_delays_nobody_and_keeps_its_reason() {
     let summary = world.engine("one").work_until_settled(LIMIT).await;
     assert_eq!((summary.sent, summary.settled), (1, true));
     let counts = world.counts(participant_id).await;
-    assert_eq!(
-        (counts.acknowledged, counts.refused, counts.in_flight),
-        (4, 1, 0)
-    );
+    assert_eq!((counts.acknowledged, counts.refused, counts.in_flight), (4, 1, 0));
     let sql = "SELECT reason FROM hocba.outbox_entry WHERE state = 'REFUSED'";
     assert_eq!(world.rows(participant_id, sql).await, ["sandbox-refusal"]);
     assert_eq!(world.ledger().len(), 4);
@@ -155,29 +137,16 @@ async fn a_worker_lost_between_claim_and_sending_is_replaced_without_a_double() 
     let chance = Chance::seeded(1);
     // The first worker forms and claims, then dies before a byte is sent.
     form_only(&world, &engine).await;
-    let ask = Claim {
-        destination: &world.destination,
-        worker: "lost",
-        lease_ms: 50,
-    };
+    let ask = Claim { destination: &world.destination, worker: "lost", lease_ms: 50 };
     let policy = fast_policy();
-    let lease = claim(&world.work, &ask, &policy, &chance)
-        .await
-        .unwrap()
-        .unwrap();
+    let lease = claim(&world.work, &ask, &policy, &chance).await.unwrap().unwrap();
     assert_eq!(lease.batch.state, BatchState::Sending);
     tokio::time::sleep(Duration::from_millis(80)).await;
     let summary = world.engine("next").work_until_settled(LIMIT).await;
-    assert!(
-        summary.expired == 1 && summary.asked >= 2 && summary.sent == 1,
-        "{summary:?}"
-    );
+    assert!(summary.expired == 1 && summary.asked >= 2 && summary.sent == 1, "{summary:?}");
     assert_delivered_once(&world, participant_id, &entries).await;
     let sql = "SELECT worker || ' ' || coalesce(seen, '') FROM hocba.attempt WHERE epoch = 2";
-    assert_eq!(
-        world.rows(participant_id, sql).await,
-        ["lost lease-expired"]
-    );
+    assert_eq!(world.rows(participant_id, sql).await, ["lost lease-expired"]);
 }
 
 async fn form_only(world: &World, engine: &Deliverer) {
@@ -188,10 +157,7 @@ async fn form_only(world: &World, engine: &Deliverer) {
         linger_ms: 0,
         lease_ms: 10_000,
     };
-    let forming = reserve(&world.work, &ask, fresh_id())
-        .await
-        .unwrap()
-        .unwrap();
+    let forming = reserve(&world.work, &ask, fresh_id()).await.unwrap().unwrap();
     assert!(engine.form(&world.route(), forming).await.unwrap());
 }
 
@@ -207,33 +173,16 @@ async fn a_builder_lost_while_forming_is_replaced_with_the_same_members() {
         linger_ms: 0,
         lease_ms: 30,
     };
-    let lost = reserve(&world.work, &ask, fresh_id())
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        reserve(&world.work, &ask, fresh_id())
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let lost = reserve(&world.work, &ask, fresh_id()).await.unwrap().unwrap();
+    assert!(reserve(&world.work, &ask, fresh_id()).await.unwrap().is_none());
     tokio::time::sleep(Duration::from_millis(60)).await;
     let summary = world.engine("next").work_until_settled(LIMIT).await;
     assert!(summary.settled && summary.formed == 1, "{summary:?}");
     let sql = "SELECT message_id::text FROM hocba.outbox_batch";
-    assert_eq!(
-        world.rows(participant_id, sql).await,
-        [lost.key.message_id.to_string()]
-    );
+    assert_eq!(world.rows(participant_id, sql).await, [lost.key.message_id.to_string()]);
     assert_delivered_once(&world, participant_id, &entries).await;
     // The lost builder comes back late: its freeze is refused.
-    assert!(
-        world
-            .engine("lost")
-            .form(&world.route(), lost)
-            .await
-            .unwrap()
-    );
+    assert!(world.engine("lost").form(&world.route(), lost).await.unwrap());
     assert_delivered_once(&world, participant_id, &entries).await;
 }
 
@@ -244,30 +193,17 @@ async fn a_forged_receipt_closes_nothing() {
     world.start_sandbox_as("", impostor);
     let participant_id = world.participant().await;
     let entries = world.enqueue(participant_id, 4).await;
-    let summary = world
-        .engine("one")
-        .work_until_settled(Duration::from_millis(600))
-        .await;
-    assert!(
-        !summary.settled && summary.sent == 1 && summary.asked > 0,
-        "{summary:?}"
-    );
+    let summary = world.engine("one").work_until_settled(Duration::from_millis(600)).await;
+    assert!(!summary.settled && summary.sent == 1 && summary.asked > 0, "{summary:?}");
     let counts = world.counts(participant_id).await;
     assert_eq!((counts.in_flight, counts.acknowledged), (4, 0));
-    let verdicts = world
-        .rows(
-            participant_id,
-            "SELECT DISTINCT verdict || reason FROM hocba.receipt",
-        )
-        .await;
+    let verdicts =
+        world.rows(participant_id, "SELECT DISTINCT verdict || reason FROM hocba.receipt").await;
     assert_eq!(verdicts, ["INVALIDsigner-not-pinned"]);
     // The true destination, with the same ledger, settles the doubt by what it answered before: nothing is resent.
     world.start_sandbox("");
-    std::fs::remove_file(format!(
-        "{}.answers",
-        world.sandbox_settings.ledger_file.display()
-    ))
-    .unwrap();
+    std::fs::remove_file(format!("{}.answers", world.sandbox_settings.ledger_file.display()))
+        .unwrap();
     world.start_sandbox("");
     let summary = world.engine("two").work_until_settled(LIMIT).await;
     assert!(summary.settled, "{summary:?}");

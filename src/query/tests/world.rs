@@ -87,11 +87,7 @@ pub(super) fn new_base() -> Base {
         runtime.block_on(migrating.migrate()).unwrap();
     };
     std::thread::spawn(migrate).join().unwrap();
-    Base {
-        database,
-        folder,
-        _server: server,
-    }
+    Base { database, folder, _server: server }
 }
 
 pub(super) fn shared_base() -> Arc<Base> {
@@ -120,12 +116,8 @@ pub(super) struct Planting<'a> {
     pub(super) damage: bool,
 }
 
-pub(super) const GOOD: Planting<'static> = Planting {
-    form: Form::Xml,
-    status: "EFFECTIVE",
-    tamper: None,
-    damage: false,
-};
+pub(super) const GOOD: Planting<'static> =
+    Planting { form: Form::Xml, status: "EFFECTIVE", tamper: None, damage: false };
 
 fn database_settings() -> database::Settings {
     database::Settings {
@@ -162,28 +154,19 @@ fn open_access(pool: Pool, clock: SharedClock) -> Access {
 
 async fn register(access: &Access, kind: ParticipantKind, number: u64) -> i32 {
     let code = format!("test-{number}");
-    let registered = access
-        .register_participant("process:test", kind, &code)
-        .await;
+    let registered = access.register_participant("process:test", kind, &code).await;
     registered.unwrap()
 }
 
 fn person(issuers: &Issuers, name: &str, clock: &SharedClock) -> IssuedSigner {
-    let subject = PersonSubject {
-        name,
-        organisation: "UBND phường Thử",
-        personal_number: None,
-    };
+    let subject =
+        PersonSubject { name, organisation: "UBND phường Thử", personal_number: None };
     let issued = issuers.person(TrustSystem::OfficialDuty, subject, &**clock);
     issued.unwrap()
 }
 
 fn organisation(issuers: &Issuers, name: &str, clock: &SharedClock) -> IssuedSigner {
-    let subject = OrganisationSubject {
-        name,
-        parent: "Bộ Thử",
-        code: None,
-    };
+    let subject = OrganisationSubject { name, parent: "Bộ Thử", code: None };
     let issued = issuers.organisation(TrustSystem::OfficialDuty, subject, &**clock);
     issued.unwrap()
 }
@@ -216,10 +199,7 @@ pub(super) async fn world(base: Arc<Base>) -> World {
     let keys_file = place.join("keys.toml");
     Vault::create_development_keys(&keys_file).unwrap();
     let vault = Arc::new(Vault::open(&vault::Settings { keys_file }).unwrap());
-    let verifier = Arc::new(Verifier::new(
-        tables.parse(PROFILE).unwrap(),
-        defaults.signature,
-    ));
+    let verifier = Arc::new(Verifier::new(tables.parse(PROFILE).unwrap(), defaults.signature));
     let ministry = Arc::new(ministry::Profile::load(&tables).unwrap());
     let pool = database.pool(Role::Query).unwrap();
     let issuers = Issuers::open(&layout).unwrap();
@@ -231,9 +211,7 @@ pub(super) async fn world(base: Arc<Base>) -> World {
     for (name, of) in [("Cán Bộ Một", agency), ("Cán Bộ Hai", other_agency)] {
         let certificate = person(&issuers, name, &clock).certificate_der;
         let (role, actor) = (access::Role::Officer, "process:test");
-        let id = access
-            .register_person(actor, role, Some(of), &certificate)
-            .await;
+        let id = access.register_person(actor, role, Some(of), &certificate).await;
         officers.push(id.unwrap());
     }
     let evidence = Arc::new(EvidenceReader::new(
@@ -245,9 +223,7 @@ pub(super) async fn world(base: Arc<Base>) -> World {
         vec!["KY_PHAT_HANH".to_owned()],
         defaults.query.source_bytes_max,
     ));
-    let signer = organisation(&issuers, "Cổng học bạ số", &clock)
-        .signer()
-        .unwrap();
+    let signer = organisation(&issuers, "Cổng học bạ số", &clock).signer().unwrap();
     World {
         answerer: Answerer::new(
             pool.clone(),
@@ -282,14 +258,8 @@ impl World {
         let head = person(&self.issuers, "Nguyễn Hiệu Trưởng", &self.clock);
         let school = organisation(&self.issuers, "Trường Thử", &self.clock);
         let signers = [
-            (
-                "CBQL",
-                XmlSigner::new(head.signer().unwrap(), true).unwrap(),
-            ),
-            (
-                "KY_PHAT_HANH",
-                XmlSigner::new(school.signer().unwrap(), true).unwrap(),
-            ),
+            ("CBQL", XmlSigner::new(head.signer().unwrap(), true).unwrap()),
+            ("KY_PHAT_HANH", XmlSigner::new(school.signer().unwrap(), true).unwrap()),
         ];
         let mut out = Vec::new();
         match form {
@@ -335,11 +305,7 @@ impl World {
             document = text.replace(from, to).into_bytes();
         }
         let code: Uuid = transcript.value(Field::Code).unwrap().parse().unwrap();
-        let year: SchoolYear = transcript
-            .value(Field::SchoolYear)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let year: SchoolYear = transcript.value(Field::SchoolYear).unwrap().parse().unwrap();
         let number = transcript.value(Field::PersonalNumber).unwrap();
         let subject = self.vault.subject_ref(&number.parse().unwrap());
         let record_id = Uuid::new_v4();
@@ -391,13 +357,7 @@ impl World {
         transaction
             .execute(
                 "INSERT INTO hocba.directory VALUES ($1, $2, $3, $4, $5, 3)",
-                &[
-                    &code,
-                    &subject.value.as_slice(),
-                    &self.province,
-                    &year.start(),
-                    &record_id,
-                ],
+                &[&code, &subject.value.as_slice(), &self.province, &year.start(), &record_id],
             )
             .await
             .unwrap();
@@ -431,12 +391,6 @@ impl World {
     }
 
     pub(super) async fn as_owner(&self, sql: &str) {
-        self.owner
-            .get()
-            .await
-            .unwrap()
-            .batch_execute(sql)
-            .await
-            .unwrap();
+        self.owner.get().await.unwrap().batch_execute(sql).await.unwrap();
     }
 }

@@ -127,21 +127,10 @@ pub async fn expire(
             break;
         };
         let stored = stored(&row);
-        let note = Note {
-            seen: "lease-expired",
-            ..Note::default()
-        };
+        let note = Note { seen: "lease-expired", ..Note::default() };
         let epoch = stored.batch.epoch;
-        conclude(
-            &transaction,
-            &stored.key,
-            epoch,
-            Event::LeaseExpired,
-            &note,
-            policy,
-            chance,
-        )
-        .await?;
+        conclude(&transaction, &stored.key, epoch, Event::LeaseExpired, &note, policy, chance)
+            .await?;
         transaction.commit().await?;
         expired += 1;
     }

@@ -61,19 +61,12 @@ async fn shared() -> Arc<Shared> {
     let database = Database::new(&server.url(), &database_settings()).unwrap();
     let migrating = database.clone();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(migrating.migrate()).unwrap();
     })
     .join()
     .unwrap();
-    let shared = Arc::new(Shared {
-        database,
-        _server: server,
-        _folder: folder,
-    });
+    let shared = Arc::new(Shared { database, _server: server, _folder: folder });
     *slot = Arc::downgrade(&shared);
     shared
 }
@@ -216,9 +209,7 @@ impl World {
         let signer = self.xml_signer();
         let now = jiff::Timestamp::from_second(1_779_934_351).unwrap();
         let mut client = self.work.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         let mut entries = Vec::new();
         for _ in 0..records {
             let record_id = new_message_id(now);
@@ -269,9 +260,7 @@ impl World {
 
     pub(super) async fn counts(&self, participant_id: i32) -> Counts {
         let all = store::counts(&self.watch).await.unwrap();
-        all.get(&(participant_id, self.destination.clone()))
-            .cloned()
-            .unwrap_or_default()
+        all.get(&(participant_id, self.destination.clone())).cloned().unwrap_or_default()
     }
 
     /// Return one text for each row of `sql` as a role that sees one participant only.
@@ -283,9 +272,7 @@ impl World {
     pub(super) async fn rows_as(&self, role: Role, participant_id: i32, sql: &str) -> Vec<String> {
         let pool = self.shared.database.pool(role).unwrap();
         let mut client = pool.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         let rows = transaction.query(sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, String>(0)).collect()
     }
@@ -293,14 +280,10 @@ impl World {
     /// Try a statement as the working role; returns what the database said against it.
     pub(super) async fn refusal(&self, participant_id: i32, sql: &str) -> String {
         let mut client = self.work.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         match transaction.batch_execute(sql).await {
             Ok(()) => String::new(),
-            Err(error) => error
-                .as_db_error()
-                .map_or(error.to_string(), |e| e.message().to_owned()),
+            Err(error) => error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned()),
         }
     }
 }
@@ -309,10 +292,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Return the ids of entries, sorted.
 pub(super) fn ids(entries: &[NewEntry]) -> Vec<String> {
-    let mut ids: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.record_id.to_string())
-        .collect();
+    let mut ids: Vec<String> = entries.iter().map(|entry| entry.record_id.to_string()).collect();
     ids.sort();
     ids
 }
