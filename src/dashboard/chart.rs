@@ -1,7 +1,7 @@
 //! Lays out the bars of the charts by time.
 
-use super::page::View;
 use super::store::Span;
+use super::view::View;
 
 const WIDTH: usize = 720;
 const HEIGHT: u64 = 100;

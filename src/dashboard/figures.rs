@@ -309,3 +309,6 @@ impl FigureBoard {
 fn by_participant(sums: Vec<IntakeSums>) -> BTreeMap<i32, IntakeSums> {
     sums.into_iter().map(|sum| (sum.participant_id, sum)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, get, post, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError, get, post, web};
 use askama::Template;
 use rust_embed::RustEmbed;
 use serde::Deserialize;
@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::Settings;
 use super::chart::chart;
 use super::figures::{FigureBoard, Figures};
-use super::page::{self, AnswerPage, BatchPage, OfficerPage, OperatorPage, PublicPage, View};
+use super::page::{self, AnswerPage, BatchPage, OfficerPage, OperatorPage, PublicPage};
+use super::view::View;
 use crate::access::http::{Auditor, Officer, Operator};
 use crate::platform::database::DatabaseError;
 use crate::platform::problem::Problem;
@@ -67,15 +68,17 @@ fn view(request: &HttpRequest, wanted: &Wanted) -> View {
     }
 }
 
-fn html(template: &impl Template) -> Result<HttpResponse, Problem> {
-    let text = template.render().map_err(|error| {
-        tracing::error!(%error, "a page could not be rendered");
-        Problem::internal()
-    })?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(text))
+fn html(template: &impl Template) -> HttpResponse {
+    match template.render() {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(text),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            Problem::internal().error_response()
+        }
+    }
 }
 
 fn unavailable(error: DatabaseError) -> Problem {
@@ -101,7 +104,8 @@ async fn operator_page(
     wanted: web::Query<Wanted>,
 ) -> Result<HttpResponse, Problem> {
     let figures = board.figures().await.map_err(unavailable)?;
-    html(&operator(&figures, board.settings(), view(&request, &wanted)))
+    let view = view(&request, &wanted);
+    Ok(html(&operator(&figures, board.settings(), view)))
 }
 
 pub(super) fn operator<'a>(
@@ -167,12 +171,12 @@ async fn batch_page(
     let (participant, id) = *path;
     let found = board.batch(participant, id).await.map_err(unavailable)?;
     let (batch, rules, province) = found.ok_or_else(|| Problem::new(404, "not-found", &[]))?;
-    html(&BatchPage {
+    Ok(html(&BatchPage {
         view: view(&request, &wanted),
         batch: &batch,
         province: &province,
         rules: &rules,
-    })
+    }))
 }
 
 /// Show the form with which an officer asks.
@@ -190,7 +194,7 @@ async fn officer_page(
     answerer: web::Data<Answerer>,
     request: HttpRequest,
     wanted: web::Query<Wanted>,
-) -> Result<HttpResponse, Problem> {
+) -> HttpResponse {
     html(&officer_form(&answerer, view(&request, &wanted), None))
 }
 
@@ -275,15 +279,15 @@ async fn officer_verifications(
     request: HttpRequest,
     wanted: web::Query<Wanted>,
     form: web::Form<OfficerForm>,
-) -> Result<HttpResponse, Problem> {
+) -> HttpResponse {
     let view = view(&request, &wanted);
     match ask(&answerer, &officer, form.into_inner()).await {
         Ok(answer) => html(&AnswerPage { view, json: &page::pretty(&answer), answer: &answer }),
         Err(error) => {
             let problem = Problem::from(error);
-            let mut response = html(&officer_form(&answerer, view, Some(&problem)))?;
-            *response.status_mut() = actix_web::ResponseError::status_code(&problem);
-            Ok(response)
+            let mut response = html(&officer_form(&answerer, view, Some(&problem)));
+            *response.status_mut() = problem.status_code();
+            response
         }
     }
 }
@@ -308,7 +312,7 @@ async fn ask(
     responses((status = 200, description = "The page", body = String, content_type = "text/html"))
 )]
 #[get("/")]
-async fn public_page() -> Result<HttpResponse, Problem> {
+async fn public_page() -> HttpResponse {
     html(&PublicPage::new())
 }
 

@@ -5,6 +5,7 @@ pub mod figures;
 pub mod http;
 mod page;
 mod store;
+mod view;
 #[cfg(test)]
 mod tests;
 

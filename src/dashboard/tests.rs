@@ -1,4 +1,4 @@
-//! Shows figures and pages over a real database.
+//! Renders every page and holds it to its figures, words and escapes.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::figures::{DestinationFigures, Figures, Row};
 use super::http::operator;
-use super::page::{AnswerPage, BatchPage, OfficerPage, PublicPage, View, pretty, shape_of};
+use super::page::{AnswerPage, BatchPage, OfficerPage, PublicPage, pretty, shape_of};
 use super::store::{BatchLine, RuleCount, Span, Waiting};
+use super::view::View;
 use super::*;
 use crate::outbox::store::BatchCount;
 use crate::platform::config::Tables;
@@ -328,4 +329,31 @@ fn the_public_page_speaks_both_languages_and_asks_for_nothing() {
     keep("public.html", &html);
     assert!(html.contains("lang=\"vi\"") && html.contains("lang=\"en\""));
     assert!(!html.contains("<input") && !html.contains("page."));
+}
+
+#[actix_web::test]
+async fn every_page_of_persons_needs_a_registered_certificate_and_assets_need_none() {
+    use actix_web::{App, test};
+    use utoipa_actix_web::AppExt;
+
+    let (app, api) = App::new()
+        .into_utoipa_app()
+        .configure(|cfg| http::configure_persons(cfg, &SETTINGS))
+        .configure(crate::query::http::configure)
+        .split_for_parts();
+    let paths: Vec<&str> = api.paths.paths.keys().map(String::as_str).collect();
+    for path in ["/", "/v1/figures", "/officer/verifications", "/v1/verifications"] {
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+    let service = test::init_service(app).await;
+    let call = |request: test::TestRequest| test::call_service(&service, request.to_request());
+    // Without the registry in the app nothing can be asked, so the answer is the closed one.
+    for path in ["/", "/v1/figures", "/officer"] {
+        let answer = call(test::TestRequest::get().uri(path)).await;
+        assert!(answer.status().is_server_error(), "{path}");
+    }
+    let sheet = call(test::TestRequest::get().uri("/assets/style.css")).await;
+    assert!(sheet.status().is_success());
+    let missing = call(test::TestRequest::get().uri("/assets/..%2fframe.html")).await;
+    assert_eq!(missing.status(), 404);
 }
