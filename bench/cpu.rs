@@ -25,11 +25,7 @@ pub fn of_family(parent: u32) -> anyhow::Result<f64> {
     let own = fields_of(parent)?;
     let mut total = sum(&own, &[USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM])?;
     for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(process) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         // A process that ended meanwhile is counted by its parent the next time.
@@ -62,10 +58,7 @@ fn fields_of(process: u32) -> anyhow::Result<Vec<f64>> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let (_, rest) = text.rsplit_once(')').context("stat")?;
     // The state is a letter; everything that is read here is a number.
-    Ok(rest
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect())
+    Ok(rest.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect())
 }
 
 fn sum(fields: &[f64], places: &[usize]) -> anyhow::Result<f64> {

@@ -28,15 +28,9 @@ const ROWS: [(&str, &str); 6] = [
         "record_source",
         "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')",
     ),
-    (
-        "directory",
-        "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')",
-    ),
+    ("directory", "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')"),
     ("record", "batch_id = '{batch}'"),
-    (
-        "record_body",
-        "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')",
-    ),
+    ("record_body", "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')"),
     (
         "outbox_entry",
         "record_id IN (SELECT record_id FROM hocba.record WHERE batch_id = '{batch}')",
@@ -97,10 +91,7 @@ pub async fn measure(
     let mut limit = crypto(part, shape)?;
     let rows = rows_of(world, batches).await?;
     for _ in 0..COPIES {
-        let names: Vec<String> = ROWS
-            .iter()
-            .map(|(name, _)| format!("bench.{name}"))
-            .collect();
+        let names: Vec<String> = ROWS.iter().map(|(name, _)| format!("bench.{name}")).collect();
         let empty = format!("TRUNCATE {}", names.join(", "));
         world.root.batch_execute(&empty).await?;
         let before = (cpu::of_process(std::process::id())?, world.postgres_us()?);
@@ -174,17 +165,12 @@ fn crypto(part: &Part, shape: &Shape) -> anyhow::Result<Limit> {
     let verify = |count: u32| {
         cpu::of_thread(|| {
             for (_, key, signature) in keys.iter().cycle().take(count as usize) {
-                key.verify_sig(&message, signature.as_ref())
-                    .map_err(failed)?;
+                key.verify_sig(&message, signature.as_ref()).map_err(failed)?;
             }
             Ok(())
         })
     };
-    let share = if shape.list_records > 0.0 {
-        1.0 / shape.list_records
-    } else {
-        0.0
-    };
+    let share = if shape.list_records > 0.0 { 1.0 / shape.list_records } else { 0.0 };
     limit.verify_us = per_record(verify(CRYPTO_RECORDS)?.1) * (shape.signatures + share);
     let to_digest = shape.wire + shape.document + shape.octets + shape.sealed;
     let to_digest = bytes(to_digest);

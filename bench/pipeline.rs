@@ -60,9 +60,7 @@ fn plan() -> anyhow::Result<Plan> {
 
 fn main() -> anyhow::Result<()> {
     let plan = plan()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(measure(&plan))?;
     report.write_json(&plan.output)?;
     let mut out = std::io::stdout().lock();
@@ -78,28 +76,17 @@ async fn measure(plan: &Plan) -> anyhow::Result<Report> {
     let mut whole = World::start(&plan.program, &folder.path().join("whole"), true).await?;
     limit::prepare(&alone).await?;
     let bench = Bench::open(&alone)?;
-    let mut report = Report {
-        records: plan.records,
-        rounds: plan.rounds,
-        ..Report::default()
-    };
+    let mut report = Report { records: plan.records, rounds: plan.rounds, ..Report::default() };
     for part in &PARTS {
         // Connections, prepared statements and caches are made once, not once per record.
         for (world, delivers) in [(&alone, false), (&whole, true)] {
             let bodies = world.bodies(part, 99, world::BODY_RECORDS)?;
-            world
-                .run(part, bodies, world::BODY_RECORDS, delivers)
-                .await?;
+            world.run(part, bodies, world::BODY_RECORDS, delivers).await?;
         }
     }
     for round in 0..plan.rounds {
         for part in &PARTS {
-            note(&format!(
-                "round {} of {}: {}",
-                round + 1,
-                plan.rounds,
-                part.name
-            ))?;
+            note(&format!("round {} of {}: {}", round + 1, plan.rounds, part.name))?;
             let seed = 1_000 + u64::from(round);
             let bodies = alone.bodies(part, seed, plan.records)?;
             let first = bodies.first().context("no records")?.clone();
@@ -131,9 +118,7 @@ impl Report {
             used: used.per(records),
         };
         match &run.acknowledged {
-            None => self
-                .samples
-                .push(sample(DURABLE, run.durable_s, &run.durable)),
+            None => self.samples.push(sample(DURABLE, run.durable_s, &run.durable)),
             Some((seconds, used)) => {
                 let loaded = sample(DURABLE_LOADED, run.durable_s, &run.durable);
                 self.samples.push(loaded);

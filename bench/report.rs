@@ -74,11 +74,7 @@ impl Spread {
         } else {
             f64::midpoint(values[middle - 1], values[middle])
         };
-        Self {
-            median,
-            low: *low,
-            high: *high,
-        }
+        Self { median, low: *low, high: *high }
     }
 
     fn text(self) -> String {
@@ -140,10 +136,7 @@ impl Report {
         self.step_rows(&mut out);
         let _ = writeln!(out);
         for part in PARTS {
-            let (limit, full) = (
-                self.of_limit(part.name, DURABLE),
-                self.loop_share(part.name),
-            );
+            let (limit, full) = (self.of_limit(part.name, DURABLE), self.loop_share(part.name));
             let _ = writeln!(
                 out,
                 "{:<9}of the limit {limit:.2} (goal {OF_LIMIT_MIN:.2}: {}); full loop {full:.2} of intake alone (goal {FULL_LOOP_MIN:.2}: {})",
@@ -196,10 +189,7 @@ impl Report {
             let _ = write!(out, "{step:<16}");
             for part in PARTS {
                 let spread = self.step(part.name, step);
-                let text = format!(
-                    "{:.1} ({:.1}–{:.1})",
-                    spread.median, spread.low, spread.high
-                );
+                let text = format!("{:.1} ({:.1}–{:.1})", spread.median, spread.low, spread.high);
                 let _ = write!(out, "{text:>22}");
             }
             let _ = writeln!(out);
@@ -216,10 +206,8 @@ impl Report {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let formats: BTreeMap<&str, Value> = PARTS
-            .iter()
-            .map(|part| (part.name, self.json_of(part.name)))
-            .collect();
+        let formats: BTreeMap<&str, Value> =
+            PARTS.iter().map(|part| (part.name, self.json_of(part.name))).collect();
         let whole = json!({
             "records_per_format_and_round": self.records,
             "rounds": self.rounds,
@@ -246,16 +234,10 @@ impl Report {
             });
             paths.insert(path.to_owned(), row);
         }
-        let steps: BTreeMap<&str, Spread> = STEPS
-            .iter()
-            .map(|step| (*step, self.step(part, step)))
-            .collect();
-        let limits: Vec<&Limit> = self
-            .limits
-            .iter()
-            .filter(|(name, _)| *name == part)
-            .map(|(_, limit)| limit)
-            .collect();
+        let steps: BTreeMap<&str, Spread> =
+            STEPS.iter().map(|step| (*step, self.step(part, step))).collect();
+        let limits: Vec<&Limit> =
+            self.limits.iter().filter(|(name, _)| *name == part).map(|(_, limit)| limit).collect();
         json!({
             "paths": paths,
             "limit_us_per_record": self.limit(part, Limit::total_us),

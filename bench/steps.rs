@@ -80,10 +80,7 @@ impl Bench {
         let settings = Settings::load(Some(&world.installation.config))?;
         let foundation = Foundation::open(settings)?;
         let examiner = foundation.examiner()?;
-        Ok(Self {
-            foundation,
-            examiner,
-        })
+        Ok(Self { foundation, examiner })
     }
 
     /// Time every step over the records of `body`; the first of two passes fills the caches.
@@ -121,13 +118,7 @@ impl Bench {
     fn open_body<'b>(&self, part: &Part, body: &'b [u8]) -> anyhow::Result<Box<dyn BufRead + 'b>> {
         let settings = &self.foundation.settings.intake;
         let failure = Failure::default();
-        Ok(decoded(
-            body,
-            part.format,
-            part.encoding,
-            settings,
-            &failure,
-        )?)
+        Ok(decoded(body, part.format, part.encoding, settings, &failure)?)
     }
 
     // What is done before a body is acknowledged.
@@ -145,10 +136,8 @@ impl Bench {
     }
 
     fn verify_list(&self, part: &Part, body: &[u8]) -> anyhow::Result<()> {
-        let open = || {
-            self.open_body(part, body)
-                .map_err(|error| std::io::Error::other(error.to_string()))
-        };
+        let open =
+            || self.open_body(part, body).map_err(|error| std::io::Error::other(error.to_string()));
         let verified = self.examiner.verifier.verify_list(open);
         verified.map(drop).map_err(|fault| anyhow!("{fault}"))
     }
@@ -251,26 +240,16 @@ impl Bench {
             shape.signatures += record.signers.len() as f64 / records;
             shape.octets += record.octets as f64 / records;
         }
-        timed(times, "trust", || {
-            each(&taken, |record| self.trust(&record.signers, now))
-        })?;
-        let (sources, transcripts): (Vec<_>, Vec<_>) = taken
-            .into_iter()
-            .map(|record| (record.source, record.transcript))
-            .unzip();
+        timed(times, "trust", || each(&taken, |record| self.trust(&record.signers, now)))?;
+        let (sources, transcripts): (Vec<_>, Vec<_>) =
+            taken.into_iter().map(|record| (record.source, record.transcript)).unzip();
         let valid = timed(times, "validate", || {
-            owned(transcripts, |transcript| {
-                self.validate(part, transcript, now)
-            })
+            owned(transcripts, |transcript| self.validate(part, transcript, now))
         })?;
-        let national = timed(times, "map", || {
-            owned(valid, |valid| self.map(valid, id, now))
-        })?;
+        let national = timed(times, "map", || owned(valid, |valid| self.map(valid, id, now)))?;
         let sealed = timed(times, "seal", || {
             let id = format!("b-{id}");
-            each(&national, |bytes| {
-                Ok(seal_element(bytes, &id, &self.examiner.seal, now)?)
-            })
+            each(&national, |bytes| Ok(seal_element(bytes, &id, &self.examiner.seal, now)?))
         })?;
         let stored = timed(times, "store", || {
             let pairs: Vec<_> = sources.iter().zip(&sealed).collect();
@@ -285,13 +264,8 @@ impl Bench {
     fn store(&self, id: Uuid, source: &[u8], sealed: &[u8]) -> anyhow::Result<usize> {
         let mut stored = 0;
         for (kind, bytes) in [(1, source), (2, sealed)] {
-            let context = VaultContext {
-                participant_id: 1,
-                school_year: SCHOOL_YEAR,
-                id,
-                version: 1,
-                kind,
-            };
+            let context =
+                VaultContext { participant_id: 1, school_year: SCHOOL_YEAR, id, version: 1, kind };
             stored += self.examiner.vault.seal(&context, bytes)?.body.len();
         }
         Ok(stored)
@@ -367,10 +341,8 @@ fn copies(sources: &[Source]) -> Vec<Item> {
         Source::Xml(bytes, inherited) => Source::Xml(bytes.clone(), Arc::clone(inherited)),
         Source::Line(bytes) => Source::Line(bytes.clone()),
     };
-    let items = (0..).zip(sources).map(|(position, source)| Item {
-        position,
-        source: copy(source),
-    });
+    let items =
+        (0..).zip(sources).map(|(position, source)| Item { position, source: copy(source) });
     items.collect()
 }
 

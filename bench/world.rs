@@ -124,11 +124,7 @@ impl World {
             root.batch_execute(halt).await?;
         }
         let roles = Roles::start_with(program, &installation).await?;
-        Ok(Self {
-            installation,
-            root,
-            roles,
-        })
+        Ok(Self { installation, root, roles })
     }
 
     /// Make the bodies of `records` new transcripts, compressed as they are sent.
@@ -183,12 +179,7 @@ impl World {
             let at = self.wait_until_acknowledged(wanted).await?;
             acknowledged = Some((seconds(begun, at), self.used()?.since(&before)));
         }
-        Ok(Run {
-            durable_s: seconds(begun, finished_at),
-            durable,
-            acknowledged,
-            batches,
-        })
+        Ok(Run { durable_s: seconds(begun, finished_at), durable, acknowledged, batches })
     }
 
     async fn wait_until_durable(

@@ -47,12 +47,7 @@ fn read(path: &str) -> String {
 
 #[track_caller]
 fn hold(law: &str, broken: Vec<String>) {
-    assert!(
-        broken.is_empty(),
-        "{law}\n  {}\n{} places",
-        broken.join("\n  "),
-        broken.len()
-    );
+    assert!(broken.is_empty(), "{law}\n  {}\n{} places", broken.join("\n  "), broken.len());
 }
 
 /// The modules of `lib.rs` in their order.
@@ -60,18 +55,13 @@ fn order(sources: &[Source]) -> Vec<String> {
     let library = sources.iter().find(|source| source.path == "src/lib.rs");
     let library = library.expect("there is a src/lib.rs");
     let modules = library.product_words("mod");
-    modules
-        .map(|at| identifier(&library.code[at + 3..]).to_owned())
-        .collect()
+    modules.map(|at| identifier(&library.code[at + 3..]).to_owned()).collect()
 }
 
 /// The modules of the crate that `source` names outside tests, with their places.
 fn used_modules(source: &Source) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    for at in source
-        .product_words("crate::")
-        .chain(source.product_words("hocba::"))
-    {
+    for at in source.product_words("crate::").chain(source.product_words("hocba::")) {
         found.extend(heads(&source.code, at + "crate::".len()));
     }
     for at in source.product_words("super::") {
@@ -129,10 +119,7 @@ fn a_module_uses_only_modules_listed_above_it() {
             continue;
         }
         let Some(own_rank) = rank(own) else {
-            broken.push(format!(
-                "{}: {own} is not listed in src/lib.rs",
-                source.path
-            ));
+            broken.push(format!("{}: {own} is not listed in src/lib.rs", source.path));
             continue;
         };
         for (at, used) in used_modules(source) {
@@ -142,10 +129,7 @@ fn a_module_uses_only_modules_listed_above_it() {
             }
         }
     }
-    hold(
-        "Law 1: a module uses only the modules src/lib.rs lists above it.",
-        broken,
-    );
+    hold("Law 1: a module uses only the modules src/lib.rs lists above it.", broken);
 }
 
 #[test]
@@ -158,10 +142,7 @@ fn what_puts_the_parts_together_comes_last() {
         .filter(|name| !LAST.contains(&name.as_str()))
         .map(|name| format!("src/lib.rs: {name} stands below one of {LAST:?}"))
         .collect();
-    hold(
-        "Law 1: pipeline, the command line and app come last.",
-        broken,
-    );
+    hold("Law 1: pipeline, the command line and app come last.", broken);
     let unsorted = read(".rustfmt.toml").contains("reorder_modules = false");
     assert!(
         unsorted,
@@ -200,10 +181,7 @@ fn the_web_library_stays_behind_its_door() {
     let broken = outside(&words, |path| {
         is_door(path, "http") || below(path, &["src/platform/", "src/app", "src/main.rs"])
     });
-    hold(
-        "Law 2: actix_web only in */http.rs, platform/ and app.",
-        broken,
-    );
+    hold("Law 2: actix_web only in */http.rs, platform/ and app.", broken);
 }
 
 #[test]
@@ -211,10 +189,7 @@ fn the_http_client_stays_behind_its_door() {
     let broken = outside(&["reqwest"], |path| {
         below(path, &["src/submit/", "src/platform/", "src/commands/"])
     });
-    hold(
-        "Law 2: reqwest only in submit/, platform/ and commands/.",
-        broken,
-    );
+    hold("Law 2: reqwest only in submit/, platform/ and commands/.", broken);
 }
 
 #[test]
@@ -233,13 +208,8 @@ fn private_keys_stay_behind_their_doors() {
         "private_key_from_pkcs8",
         "from_pkcs8",
     ];
-    let doors = [
-        "src/seal/",
-        "src/vault/",
-        "src/platform/tls",
-        "src/synthetic/",
-        "src/commands/pki",
-    ];
+    let doors =
+        ["src/seal/", "src/vault/", "src/platform/tls", "src/synthetic/", "src/commands/pki"];
     let broken = outside(&words, |path| below(path, &doors));
     hold(
         "Law 2: private keys only in seal/, vault/, platform/tls, synthetic/ and commands/pki.",
@@ -279,10 +249,7 @@ fn sql_stays_behind_its_door() {
     let permitted = |path: &str| is_door(path, "store") || below(path, &["src/platform/"]);
     let mut broken = outside(&calls, permitted);
     for source in product().iter().filter(|source| !permitted(&source.path)) {
-        let statements = source
-            .literals
-            .iter()
-            .filter(|literal| is_sql(&literal.text));
+        let statements = source.literals.iter().filter(|literal| is_sql(&literal.text));
         for literal in statements.filter(|literal| !source.in_tests(literal.offset)) {
             let start: String = literal.text.trim_start().chars().take(40).collect();
             broken.push(format!("{}: \"{start}…\"", source.place(literal.offset)));
@@ -295,19 +262,13 @@ fn sql_stays_behind_its_door() {
 fn no_name_is_empty() {
     let root = root();
     let mut broken = BTreeSet::new();
-    let folders = [
-        "src", "tests", "config", "schemas", "scripts", "helm", "bench",
-    ];
+    let folders = ["src", "tests", "config", "schemas", "scripts", "helm", "bench"];
     for path in folders.iter().flat_map(|folder| files(&root.join(folder))) {
         let path = relative(&root, &path);
-        let stems = path
-            .split('/')
-            .filter_map(|part| part.trim_start_matches('_').split('.').next());
+        let stems =
+            path.split('/').filter_map(|part| part.trim_start_matches('_').split('.').next());
         for stem in stems {
-            if stem
-                .split(['_', '-'])
-                .any(|word| EMPTY_NAMES.contains(&word))
-            {
+            if stem.split(['_', '-']).any(|word| EMPTY_NAMES.contains(&word)) {
                 broken.insert(format!("{path}: the name {stem}"));
             }
         }
@@ -320,9 +281,8 @@ fn no_name_is_empty() {
             }
         }
         for function in source.functions() {
-            let says_nothing = ["get_", "do_", "process_"]
-                .iter()
-                .any(|empty| function.name.starts_with(empty));
+            let says_nothing =
+                ["get_", "do_", "process_"].iter().any(|empty| function.name.starts_with(empty));
             if says_nothing && !source.in_tests(function.offset) && function.name != "process_id" {
                 broken.insert(format!(
                     "{}:{}: the function {}",
@@ -331,10 +291,7 @@ fn no_name_is_empty() {
             }
         }
     }
-    hold(
-        "Law 3: names say what a thing is.",
-        broken.into_iter().collect(),
-    );
+    hold("Law 3: names say what a thing is.", broken.into_iter().collect());
 }
 
 /// The sentence of the `//!` lines a file opens with.
@@ -349,12 +306,7 @@ fn opening(text: &str) -> String {
 fn is_one_sentence(text: &str) -> bool {
     let capital = text.chars().next().is_some_and(char::is_uppercase);
     let mut rest = text.match_indices(". ");
-    let second = rest.any(|(at, _)| {
-        text[at + 2..]
-            .chars()
-            .next()
-            .is_some_and(char::is_uppercase)
-    });
+    let second = rest.any(|(at, _)| text[at + 2..].chars().next().is_some_and(char::is_uppercase));
     capital && text.ends_with('.') && !second
 }
 
@@ -363,17 +315,11 @@ fn each_file_opens_with_one_sentence_and_is_short() {
     let mut broken = Vec::new();
     for source in read_all(&root(), &["src", "tests", "bench"]) {
         if !is_one_sentence(&opening(&source.text)) {
-            broken.push(format!(
-                "{}:1: opens without one `//!` sentence",
-                source.path
-            ));
+            broken.push(format!("{}:1: opens without one `//!` sentence", source.path));
         }
         if source.text.len() > FILE_BYTES_MAX {
             let bytes = source.text.len();
-            broken.push(format!(
-                "{}:1: {bytes} bytes, {FILE_BYTES_MAX} permitted",
-                source.path
-            ));
+            broken.push(format!("{}:1: {bytes} bytes, {FILE_BYTES_MAX} permitted", source.path));
         }
     }
     hold("House: one opening sentence, at most 24 KB.", broken);
@@ -405,10 +351,7 @@ fn functions_fit_on_a_screen() {
         }
     }
     for (listed, _) in LONG_FUNCTIONS {
-        let exists = listed
-            .split(':')
-            .next()
-            .is_some_and(|path| root().join(path).exists());
+        let exists = listed.split(':').next().is_some_and(|path| root().join(path).exists());
         if exists && !excused.contains(listed) {
             broken.push(format!("{listed} needs no exception any more"));
         }
@@ -422,32 +365,19 @@ fn nothing_is_left_unfinished() {
     let mut broken = Vec::new();
     for source in read_all(&root(), &["src", "tests", "bench"]) {
         for word in words {
-            broken.extend(
-                source
-                    .words(word)
-                    .map(|at| format!("{}: {word}", source.place(at))),
-            );
+            broken.extend(source.words(word).map(|at| format!("{}: {word}", source.place(at))));
         }
     }
     let prints = ["println!", "print!", "eprintln!", "eprint!"];
-    broken.extend(outside(&prints, |path| {
-        below(path, &["src/commands/", "src/main.rs"])
-    }));
-    hold(
-        "House: nothing unfinished, and only the command line prints.",
-        broken,
-    );
+    broken.extend(outside(&prints, |path| below(path, &["src/commands/", "src/main.rs"])));
+    hold("House: nothing unfinished, and only the command line prints.", broken);
 }
 
 /// The keys of `config/texts`, as `<file>.<key>`.
 fn text_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for path in files(&root().join("config/texts")) {
-        let file = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
         let table: BTreeMap<String, toml::Value> =
             toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -467,10 +397,7 @@ fn literal_argument(source: &Source, open: usize, position: usize) -> Option<&st
             b')' | b']' | b'}' => depth -= 1,
             b',' if depth == 0 => commas += 1,
             b'"' if depth == 0 && commas == position => {
-                let literal = source
-                    .literals
-                    .iter()
-                    .find(|literal| literal.offset == at + 1);
+                let literal = source.literals.iter().find(|literal| literal.offset == at + 1);
                 return literal.map(|literal| literal.text.as_str());
             }
             byte if byte.is_ascii_whitespace() => {}
@@ -490,11 +417,7 @@ fn every_text_of_the_source_stands_in_the_catalogue() {
         ("both(", 0, &[("", "")]),
         ("text(", 1, &[("", "")]),
         ("has(", 0, &[("", "")]),
-        (
-            "Problem::new(",
-            1,
-            &[("problem.", ".title"), ("problem.", ".detail")],
-        ),
+        ("Problem::new(", 1, &[("problem.", ".title"), ("problem.", ".detail")]),
     ];
     let mut broken = Vec::new();
     for source in product() {
@@ -510,19 +433,13 @@ fn every_text_of_the_source_stands_in_the_catalogue() {
                 for (before, after) in forms {
                     let full = format!("{before}{key}{after}");
                     if !keys.contains(&full) {
-                        broken.push(format!(
-                            "{}: {full} is not in config/texts",
-                            source.place(at)
-                        ));
+                        broken.push(format!("{}: {full} is not in config/texts", source.place(at)));
                     }
                 }
             }
         }
     }
-    hold(
-        "House: every sentence for people stands in config/texts.",
-        broken,
-    );
+    hold("House: every sentence for people stands in config/texts.", broken);
 }
 
 #[test]
@@ -536,20 +453,14 @@ fn every_setting_is_explained() {
         let is_key = depth == 0 && !bare.starts_with(['#', '[']) && bare.contains('=');
         if is_key && !before.starts_with('#') {
             let key = bare.split('=').next().unwrap_or_default().trim();
-            broken.push(format!(
-                "config/default.toml:{}: {key} has no comment above",
-                number + 1
-            ));
+            broken.push(format!("config/default.toml:{}: {key} has no comment above", number + 1));
         }
         if !bare.starts_with('#') && (is_key || depth > 0) {
             depth += brackets(bare);
         }
         before = bare;
     }
-    hold(
-        "House: every key of config/default.toml is explained above it.",
-        broken,
-    );
+    hold("House: every key of config/default.toml is explained above it.", broken);
 }
 
 /// How many more brackets the line opens than it closes, outside strings.
@@ -571,26 +482,13 @@ fn brackets(line: &str) -> i32 {
 #[test]
 fn the_package_stays_one_without_features_and_without_unsafe_code() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
-    assert!(
-        !manifest.contains_key("features"),
-        "law 10: no cargo features of our own"
-    );
-    assert!(
-        !manifest.contains_key("workspace"),
-        "one package, a library and a binary"
-    );
+    assert!(!manifest.contains_key("features"), "law 10: no cargo features of our own");
+    assert!(!manifest.contains_key("workspace"), "one package, a library and a binary");
     let lints = &manifest["lints"]["rust"];
-    assert_eq!(
-        lints["unsafe_code"].as_str(),
-        Some("forbid"),
-        "unsafe code is forbidden"
-    );
+    assert_eq!(lints["unsafe_code"].as_str(), Some("forbid"), "unsafe code is forbidden");
     for name in ["rust-toolchain", "rust-toolchain.toml"] {
         let exists = Path::new(&root()).join(name).exists();
-        assert!(
-            !exists,
-            "{name} would make rustup download another toolchain"
-        );
+        assert!(!exists, "{name} would make rustup download another toolchain");
     }
 }
 

@@ -12,12 +12,7 @@ use crate::audit::{self, Leaf};
 
 /// A change that two persons must agree on; holds digests and ids, no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(
-    tag = "action",
-    content = "params",
-    rename_all = "snake_case",
-    deny_unknown_fields
-)]
+#[serde(tag = "action", content = "params", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Let a new province or agency in.
     RegisterParticipant {
@@ -136,10 +131,7 @@ async fn change(
             let participant_id = store::insert_participant(transaction, *kind, code, now).await?;
             Ok(Effect::Participant { participant_id })
         }
-        Action::RegisterClientCertificate {
-            participant_id,
-            certificate,
-        } => {
+        Action::RegisterClientCertificate { participant_id, certificate } => {
             check_validity(certificate, now)?;
             require_participant(transaction, *participant_id, None).await?;
             store::insert_certificate(transaction, *participant_id, certificate, now).await?;
@@ -153,11 +145,7 @@ async fn change(
             let fingerprint = *fingerprint;
             Ok(Effect::Certificate { fingerprint })
         }
-        Action::RegisterPerson {
-            role,
-            participant_id,
-            certificate,
-        } => {
+        Action::RegisterPerson { role, participant_id, certificate } => {
             check_validity(certificate, now)?;
             match (role, participant_id) {
                 (Role::Officer, Some(agency)) => {

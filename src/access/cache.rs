@@ -16,11 +16,7 @@ pub(super) struct Cache<T> {
 impl<T: Clone> Cache<T> {
     /// Keep each answer for `keep` and at most `entries_max` of them.
     pub(super) fn new(keep: Duration, entries_max: usize) -> Self {
-        Self {
-            entries: Mutex::new(HashMap::new()),
-            keep,
-            entries_max,
-        }
+        Self { entries: Mutex::new(HashMap::new()), keep, entries_max }
     }
 
     /// Find the answer for `key` unless it is too old at `now` (monotonic).

@@ -176,13 +176,7 @@ mod tests {
     fn a_fingerprint_has_one_written_form() {
         let text = "0a".repeat(32);
         assert_eq!(text.parse::<Fingerprint>().unwrap().to_string(), text);
-        for wrong in [
-            "",
-            "0a",
-            &"0A".repeat(32),
-            &"+1".repeat(32),
-            &"é".repeat(32),
-        ] {
+        for wrong in ["", "0a", &"0A".repeat(32), &"+1".repeat(32), &"é".repeat(32)] {
             assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
         }
     }

@@ -77,10 +77,7 @@ impl Asked {
         let peer = request
             .conn_data::<PeerCertificate>()
             .ok_or_else(|| Box::new(Problem::new(403, "client-certificate-required", &[])))?;
-        Ok(Self {
-            access,
-            fingerprint: peer.fingerprint,
-        })
+        Ok(Self { access, fingerprint: peer.fingerprint })
     }
 
     fn stranger(&self) -> Problem {
@@ -98,12 +95,7 @@ async fn client_of_kind(asked: Asked, wanted: ParticipantKind) -> Result<Client,
     if client.kind != wanted {
         tracing::warn!("refused: wrong kind of participant");
         let permitted = texts::both(&format!("access.kind.{}", wanted.name()), &[]);
-        return Err(refusal(
-            403,
-            "wrong-participant-kind",
-            "permitted",
-            &permitted,
-        ));
+        return Err(refusal(403, "wrong-participant-kind", "permitted", &permitted));
     }
     Ok(client)
 }
@@ -158,12 +150,7 @@ impl From<AccessError> for Problem {
 
 /// What an operator proposes. Of a certificate only digests and validity are kept, not the name in it.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(
-    tag = "action",
-    content = "params",
-    rename_all = "snake_case",
-    deny_unknown_fields
-)]
+#[serde(tag = "action", content = "params", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProposedAction {
     /// Let a new province or agency in.
     RegisterParticipant {
@@ -204,25 +191,22 @@ impl ProposedAction {
     fn into_action(self) -> Result<Action, AccessError> {
         Ok(match self {
             Self::RegisterParticipant { kind, code } => Action::RegisterParticipant { kind, code },
-            Self::RegisterClientCertificate {
-                participant_id,
-                certificate_pem,
-            } => Action::RegisterClientCertificate {
-                participant_id,
-                certificate: CertificateFacts::read(certificate_pem.as_bytes())?,
-            },
+            Self::RegisterClientCertificate { participant_id, certificate_pem } => {
+                Action::RegisterClientCertificate {
+                    participant_id,
+                    certificate: CertificateFacts::read(certificate_pem.as_bytes())?,
+                }
+            }
             Self::RevokeClientCertificate { fingerprint } => {
                 Action::RevokeClientCertificate { fingerprint }
             }
-            Self::RegisterPerson {
-                role,
-                participant_id,
-                certificate_pem,
-            } => Action::RegisterPerson {
-                role,
-                participant_id,
-                certificate: CertificateFacts::read(certificate_pem.as_bytes())?,
-            },
+            Self::RegisterPerson { role, participant_id, certificate_pem } => {
+                Action::RegisterPerson {
+                    role,
+                    participant_id,
+                    certificate: CertificateFacts::read(certificate_pem.as_bytes())?,
+                }
+            }
             Self::EndPerson { person_id } => Action::EndPerson { person_id },
         })
     }
@@ -252,9 +236,7 @@ async fn list_proposals(
     access: web::Data<Access>,
     filter: web::Query<Filter>,
 ) -> Result<web::Json<Vec<Proposal>>, Problem> {
-    Ok(web::Json(
-        access.proposals(&operator.0, filter.state).await?,
-    ))
+    Ok(web::Json(access.proposals(&operator.0, filter.state).await?))
 }
 
 /// Propose a change for another operator to decide.
@@ -320,8 +302,5 @@ async fn refuse_proposal(
 
 /// Add the routes of the persons listener; the app holds `web::Data<Access>`.
 pub fn configure(cfg: &mut ServiceConfig<'_>) {
-    cfg.service(list_proposals)
-        .service(propose)
-        .service(approve_proposal)
-        .service(refuse_proposal);
+    cfg.service(list_proposals).service(propose).service(approve_proposal).service(refuse_proposal);
 }

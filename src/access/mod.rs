@@ -57,9 +57,7 @@ impl ParticipantKind {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Province, Self::Agency]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [Self::Province, Self::Agency].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -104,9 +102,7 @@ impl Role {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Officer, Self::Operator, Self::Auditor]
-            .into_iter()
-            .find(|role| role.name() == name)
+        [Self::Officer, Self::Operator, Self::Auditor].into_iter().find(|role| role.name() == name)
     }
 }
 
@@ -335,10 +331,7 @@ impl Access {
     ) -> Result<Fingerprint, AccessError> {
         let certificate = CertificateFacts::read(certificate)?;
         let fingerprint = certificate.fingerprint;
-        let action = Action::RegisterClientCertificate {
-            participant_id,
-            certificate,
-        };
+        let action = Action::RegisterClientCertificate { participant_id, certificate };
         self.execute(actor, &action).await?;
         Ok(fingerprint)
     }

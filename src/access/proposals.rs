@@ -175,9 +175,7 @@ async fn decidable(
     now: Timestamp,
 ) -> Result<Decidable, AccessError> {
     require_operator(person)?;
-    let mut proposal = store::lock(transaction, id)
-        .await?
-        .ok_or(AccessError::NoSuchProposal)?;
+    let mut proposal = store::lock(transaction, id).await?.ok_or(AccessError::NoSuchProposal)?;
     if proposal.state != State::Open {
         return Err(AccessError::NotOpen(proposal.state));
     }

@@ -21,9 +21,7 @@ pub(super) async fn client(
              WHERE c.fingerprint = $1 AND c.revoked_at IS NULL AND p.ended_at IS NULL",
         )
         .await?;
-    let row = client
-        .query_opt(&statement, &[&fingerprint.as_slice()])
-        .await?;
+    let row = client.query_opt(&statement, &[&fingerprint.as_slice()]).await?;
     Ok(row.and_then(|row| {
         Some(Known {
             who: Client {
@@ -49,9 +47,7 @@ pub(super) async fn person(
              WHERE r.fingerprint = $1 AND r.ended_at IS NULL AND p.ended_at IS NULL",
         )
         .await?;
-    let row = client
-        .query_opt(&statement, &[&fingerprint.as_slice()])
-        .await?;
+    let row = client.query_opt(&statement, &[&fingerprint.as_slice()]).await?;
     Ok(row.as_ref().and_then(known_person))
 }
 
@@ -69,9 +65,7 @@ pub(super) async fn officer_of(
                AND r.ended_at IS NULL AND p.ended_at IS NULL",
         )
         .await?;
-    let row = client
-        .query_opt(&statement, &[&person_id, &participant_id])
-        .await?;
+    let row = client.query_opt(&statement, &[&person_id, &participant_id]).await?;
     Ok(row.as_ref().and_then(known_person))
 }
 

@@ -13,9 +13,7 @@ use crate::platform::telemetry::Metrics;
 /// Tells whether the process lives; never asks the database.
 #[get("/healthz")]
 async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("ok\n")
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
 /// Tells whether the process can do its work: it is not stopping and the database answers.
@@ -30,9 +28,7 @@ async fn readyz(pool: web::Data<Pool>, shutdown: web::Data<Shutdown>) -> HttpRes
             .content_type("text/plain; charset=utf-8")
             .body("not ready\n");
     }
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=utf-8")
-        .body("ready\n")
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n")
 }
 
 /// Gives the figures in the Prometheus text format.
@@ -51,12 +47,7 @@ pub fn listen(
     pool: Pool,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Listener> {
-    let entry = Entry::new(
-        Kind::Inside,
-        settings.of(Kind::Inside),
-        clock,
-        metrics.clone(),
-    );
+    let entry = Entry::new(Kind::Inside, settings.of(Kind::Inside), clock, metrics.clone());
     let stop = shutdown.clone();
     let listener = entry.clone().serve(shutdown, move || {
         let entry = entry.clone();

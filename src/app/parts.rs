@@ -49,9 +49,8 @@ impl Foundation {
         } else {
             None
         };
-        let url = private
-            .as_ref()
-            .map_or_else(|| settings.database.url.clone(), PrivatePostgres::url);
+        let url =
+            private.as_ref().map_or_else(|| settings.database.url.clone(), PrivatePostgres::url);
         let database = Database::new(&url, &settings.database)?;
         Ok(Self {
             tables: settings.tables(),
@@ -73,9 +72,7 @@ impl Foundation {
 
     /// Open the vault.
     pub fn vault(&self) -> anyhow::Result<Arc<Vault>> {
-        Ok(Arc::new(
-            Vault::open(&self.settings.vault).context("[vault]")?,
-        ))
+        Ok(Arc::new(Vault::open(&self.settings.vault).context("[vault]")?))
     }
 
     /// Open the key that signs receipts and answers.
@@ -95,9 +92,7 @@ impl Foundation {
 
     /// Load the anchors of both trust systems.
     pub fn anchors(&self) -> anyhow::Result<Arc<Anchors>> {
-        Ok(Arc::new(
-            Anchors::load(self.settings.trust.clone()).context("[trust]")?,
-        ))
+        Ok(Arc::new(Anchors::load(self.settings.trust.clone()).context("[trust]")?))
     }
 
     /// Build everything a record is judged with.

@@ -89,11 +89,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     for listener in listeners(&foundation, &parts, &shutdown)? {
         servers.spawn(listener.server);
     }
-    let sweeper = tokio::spawn(sweep(
-        parts.intake.clone(),
-        parts.access.clone(),
-        shutdown.clone(),
-    ));
+    let sweeper = tokio::spawn(sweep(parts.intake.clone(), parts.access.clone(), shutdown.clone()));
     while let Some(ended) = servers.join_next().await {
         ended??;
     }
@@ -107,11 +103,8 @@ async fn parts(foundation: &Foundation) -> anyhow::Result<Parts> {
     let intake_pool = foundation.database.pool(Role::Intake)?;
     database::check_durability(&intake_pool).await?;
     let query_pool = foundation.database.pool(Role::Query)?;
-    let (vault, verifier, anchors) = (
-        foundation.vault()?,
-        foundation.verifier()?,
-        foundation.anchors()?,
-    );
+    let (vault, verifier, anchors) =
+        (foundation.vault()?, foundation.verifier()?, foundation.anchors()?);
     let signer = foundation.answer_signer()?;
     let codes = Arc::new(Codes::load(&foundation.tables)?);
     let clock = || Arc::clone(&foundation.clock);
@@ -171,11 +164,8 @@ fn listeners(
         let (clock, metrics) = (Arc::clone(&foundation.clock), foundation.metrics.clone());
         Entry::new(kind, settings.listener.of(kind), clock, metrics)
     };
-    let (machines, persons, public) = (
-        entry(Kind::Machines),
-        entry(Kind::Persons),
-        entry(Kind::Public),
-    );
+    let (machines, persons, public) =
+        (entry(Kind::Machines), entry(Kind::Persons), entry(Kind::Public));
     let own = parts.clone();
     let machines = machines.clone().serve(shutdown, move || {
         let (app, api) = App::new()
@@ -188,8 +178,7 @@ fn listeners(
             .configure(|config| machines.defaults(config))
             .configure(machine_routes)
             .split_for_parts();
-        app.app_data(web::Data::new(AllowedMethods::of(&api)))
-            .wrap(machines.door())
+        app.app_data(web::Data::new(AllowedMethods::of(&api))).wrap(machines.door())
     })?;
     let (own, pages) = (parts.clone(), settings.dashboard.clone());
     let persons = persons.clone().serve(shutdown, move || {
@@ -203,8 +192,7 @@ fn listeners(
             .configure(|config| persons.defaults(config))
             .configure(|config| person_routes(config, &pages))
             .split_for_parts();
-        app.app_data(web::Data::new(AllowedMethods::of(&api)))
-            .wrap(persons.door())
+        app.app_data(web::Data::new(AllowedMethods::of(&api))).wrap(persons.door())
     })?;
     let public = public.clone().serve(shutdown, move || {
         let (app, api) = App::new()
@@ -212,18 +200,12 @@ fn listeners(
             .configure(|config| public.defaults(config))
             .configure(public_routes)
             .split_for_parts();
-        app.app_data(web::Data::new(AllowedMethods::of(&api)))
-            .wrap(public.door())
+        app.app_data(web::Data::new(AllowedMethods::of(&api))).wrap(public.door())
     })?;
     let watch = foundation.database.pool(Role::Watch)?;
     let clock = Arc::clone(&foundation.clock);
-    let inside = inside::listen(
-        &settings.listener,
-        clock,
-        foundation.metrics.clone(),
-        watch,
-        shutdown,
-    )?;
+    let inside =
+        inside::listen(&settings.listener, clock, foundation.metrics.clone(), watch, shutdown)?;
     Ok(vec![machines, persons, public, inside])
 }
 

@@ -74,16 +74,12 @@ impl Settings {
         if !self.database.private_dir.as_os_str().is_empty() {
             return self.database.private_dir.clone();
         }
-        let state = std::env::var_os("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| {
-                let home = std::env::var_os("HOME").map(PathBuf::from)?;
-                // Root's home is closed to the unprivileged user that runs the server.
-                (home != Path::new("/root")).then(|| home.join(".local/state"))
-            });
-        state
-            .unwrap_or_else(|| PathBuf::from("/var/lib"))
-            .join("hocba/postgres")
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(|| {
+            let home = std::env::var_os("HOME").map(PathBuf::from)?;
+            // Root's home is closed to the unprivileged user that runs the server.
+            (home != Path::new("/root")).then(|| home.join(".local/state"))
+        });
+        state.unwrap_or_else(|| PathBuf::from("/var/lib")).join("hocba/postgres")
     }
 }
 

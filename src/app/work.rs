@@ -53,11 +53,7 @@ pub async fn run(settings: Settings, until_idle: bool) -> anyhow::Result<()> {
     if until_idle {
         processor.work_until_idle().await?;
         let summary = deliverer.work_until_settled(SETTLE_LIMIT).await;
-        anyhow::ensure!(
-            summary.settled,
-            "work is left after {} s",
-            SETTLE_LIMIT.as_secs()
-        );
+        anyhow::ensure!(summary.settled, "work is left after {} s", SETTLE_LIMIT.as_secs());
     } else {
         let watch = foundation.database.pool(Role::Watch)?;
         let clock = Arc::clone(&foundation.clock);
@@ -69,10 +65,7 @@ pub async fn run(settings: Settings, until_idle: bool) -> anyhow::Result<()> {
             &shutdown,
         )?;
         let server = tokio::spawn(inside.server);
-        tokio::join!(
-            processor.run(shutdown.clone()),
-            deliverer.run(shutdown.clone())
-        );
+        tokio::join!(processor.run(shutdown.clone()), deliverer.run(shutdown.clone()));
         server.await??;
     }
     telemetry.shutdown();
@@ -116,10 +109,7 @@ fn evidence(foundation: &Foundation, settings: &submit::Settings) -> anyhow::Res
             for file in &settings.receipt_certificate_files {
                 pinned.extend(tls::certificates(file)?);
             }
-            anyhow::ensure!(
-                !pinned.is_empty(),
-                "receipt_certificate_files names no certificate"
-            );
+            anyhow::ensure!(!pinned.is_empty(), "receipt_certificate_files names no certificate");
             Evidence::Signed(SignedReceipts::new(Arc::new(verifier), &pinned))
         }
         EvidenceKind::StatusAnswer => Evidence::Status(StatusAnswers::new(AnswerShape::default())),

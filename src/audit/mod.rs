@@ -46,13 +46,8 @@ pub fn leaf_hash(
     object: &str,
     details: &Value,
 ) -> [u8; 32] {
-    let leaf = HashedLeaf {
-        at: format!("{:.6}", to_microseconds(at)),
-        actor,
-        action,
-        object,
-        details,
-    };
+    let leaf =
+        HashedLeaf { at: format!("{:.6}", to_microseconds(at)), actor, action, object, details };
     let bytes = serde_json_canonicalizer::to_vec(&leaf)
         .expect("strings and a JSON value without NaN always have a canonical form");
     let mut context = digest::Context::new(&SHA256);
@@ -65,9 +60,7 @@ pub fn leaf_hash(
 
 /// Cut to what a `timestamptz` keeps, so that the hash can be computed again from the row.
 fn to_microseconds(at: Timestamp) -> Timestamp {
-    let round = TimestampRound::new()
-        .smallest(Unit::Microsecond)
-        .mode(jiff::RoundMode::Trunc);
+    let round = TimestampRound::new().smallest(Unit::Microsecond).mode(jiff::RoundMode::Trunc);
     at.round(round).unwrap_or(at)
 }
 
@@ -80,13 +73,7 @@ mod tests {
     #[test]
     fn the_leaf_hash_is_that_of_rfc_6962_over_rfc_8785_bytes() {
         let at: Timestamp = "2026-11-23T05:46:32.1234569Z".parse().unwrap();
-        let hash = leaf_hash(
-            at,
-            "process:work",
-            "sealed",
-            "batch:1",
-            &json!({"b": 1, "a": "é"}),
-        );
+        let hash = leaf_hash(at, "process:work", "sealed", "batch:1", &json!({"b": 1, "a": "é"}));
         let bytes = "\0{\"action\":\"sealed\",\"actor\":\"process:work\",\
                      \"at\":\"2026-11-23T05:46:32.123456Z\",\
                      \"details\":{\"a\":\"é\",\"b\":1},\"object\":\"batch:1\"}";

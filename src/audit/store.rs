@@ -15,14 +15,7 @@ pub async fn append(transaction: &Transaction<'_>, leaf: &Leaf) -> Result<[u8; 3
         .execute(
             "INSERT INTO hocba.audit_leaf (at, actor, action, object, details, leaf_hash)
              VALUES ($1, $2, $3, $4, $5, $6)",
-            &[
-                &at,
-                &leaf.actor,
-                &leaf.action,
-                &leaf.object,
-                &leaf.details,
-                &hash.as_slice(),
-            ],
+            &[&at, &leaf.actor, &leaf.action, &leaf.object, &leaf.details, &hash.as_slice()],
         )
         .await?;
     Ok(hash)
@@ -91,10 +84,7 @@ mod tests {
         );
         assert_eq!(again, hash, "the hash follows from the row alone");
         assert_eq!(row.get::<_, Vec<u8>>(5), hash);
-        for sql in [
-            "UPDATE hocba.audit_leaf SET actor = 'x'",
-            "DELETE FROM hocba.audit_leaf",
-        ] {
+        for sql in ["UPDATE hocba.audit_leaf SET actor = 'x'", "DELETE FROM hocba.audit_leaf"] {
             assert!(client.execute(sql, &[]).await.is_err(), "{sql}");
         }
     }

@@ -14,25 +14,15 @@ pub(super) fn rows<T: DeserializeOwned>(
 ) -> Result<Vec<T>, ConfigError> {
     let text = tables.read(name)?;
     let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
-    reader
-        .deserialize()
-        .collect::<Result<Vec<T>, csv::Error>>()
-        .map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            ConfigError::Syntax {
-                place: format!("{name}:{line}"),
-                message: error.to_string(),
-            }
-        })
+    reader.deserialize().collect::<Result<Vec<T>, csv::Error>>().map_err(|error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        ConfigError::Syntax { place: format!("{name}:{line}"), message: error.to_string() }
+    })
 }
 
 /// Say that the table `name` holds a row that cannot be used.
 pub(super) fn wrong_row(name: &str, row: &str, message: &str) -> ConfigError {
-    ConfigError::Value {
-        place: name.to_owned(),
-        key: row.to_owned(),
-        message: message.to_owned(),
-    }
+    ConfigError::Value { place: name.to_owned(), key: row.to_owned(), message: message.to_owned() }
 }
 
 /// Names that lead to an index; exact spellings are found without normalising.

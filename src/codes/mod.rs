@@ -191,10 +191,7 @@ fn result_lists(tables: &Tables) -> Result<HashMap<ResultList, CodeList>, Config
             .into_iter()
             .find(|list| list.name() == row.list)
             .ok_or_else(|| wrong_row(name, &row.list, "there is no such list of results"))?;
-        lists
-            .entry(list)
-            .or_default()
-            .add(&row.code, &row.name, &row.aliases);
+        lists.entry(list).or_default().add(&row.code, &row.name, &row.aliases);
     }
     Ok(lists)
 }
@@ -209,14 +206,8 @@ impl Codes {
         Ok(Self {
             territory: Territory::load(tables)?,
             subjects: Subjects::load(tables)?,
-            departments: departments
-                .into_iter()
-                .map(|row| (row.code, row.province))
-                .collect(),
-            prefixes: prefixes
-                .into_iter()
-                .map(|row| (row.prefix, row.name))
-                .collect(),
+            departments: departments.into_iter().map(|row| (row.code, row.province)).collect(),
+            prefixes: prefixes.into_iter().map(|row| (row.prefix, row.name)).collect(),
             centuries: centuries
                 .into_iter()
                 .map(|row| {
@@ -329,10 +320,7 @@ impl Codes {
 
     /// Return the codes permitted in `list`, for messages.
     pub fn permitted(&self, list: ResultList) -> String {
-        self.results
-            .get(&list)
-            .map(CodeList::permitted)
-            .unwrap_or_default()
+        self.results.get(&list).map(CodeList::permitted).unwrap_or_default()
     }
 
     /// Return the province of birth registration of a personal number's first three digits.
@@ -347,8 +335,6 @@ impl Codes {
 
     /// Find the administrative procedure with `code`.
     pub fn procedure(&self, code: &str) -> Option<&Procedure> {
-        self.procedures
-            .iter()
-            .find(|procedure| &*procedure.code == code)
+        self.procedures.iter().find(|procedure| &*procedure.code == code)
     }
 }

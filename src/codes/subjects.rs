@@ -130,8 +130,6 @@ impl Subjects {
     }
 
     pub(super) fn of(&self, level: Level) -> impl Iterator<Item = &Subject> {
-        self.all
-            .iter()
-            .filter(move |subject| subject.level == level)
+        self.all.iter().filter(move |subject| subject.level == level)
     }
 }

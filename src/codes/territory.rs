@@ -88,23 +88,11 @@ pub(super) struct Territory {
 }
 
 const PROVINCE_KINDS: [&str; 3] = ["tỉnh ", "thành phố ", "tp "];
-const COMMUNE_KINDS: [&str; 9] = [
-    "xã ",
-    "phường ",
-    "thị trấn ",
-    "đặc khu ",
-    "huyện ",
-    "p ",
-    "x ",
-    "tt ",
-    "tx ",
-];
+const COMMUNE_KINDS: [&str; 9] =
+    ["xã ", "phường ", "thị trấn ", "đặc khu ", "huyện ", "p ", "x ", "tt ", "tx "];
 
 fn bare<'a>(key: &'a str, kinds: &[&str]) -> &'a str {
-    kinds
-        .iter()
-        .find_map(|kind| key.strip_prefix(kind))
-        .unwrap_or(key)
+    kinds.iter().find_map(|kind| key.strip_prefix(kind)).unwrap_or(key)
 }
 
 impl Territory {
@@ -124,9 +112,8 @@ impl Territory {
             let names = [&*province.name].into_iter();
             for text in names.chain(province.aliases.split('|')) {
                 let key = key(text);
-                let positions = province_names
-                    .entry(bare(&key, &PROVINCE_KINDS).into())
-                    .or_default();
+                let positions =
+                    province_names.entry(bare(&key, &PROVINCE_KINDS).into()).or_default();
                 if !key.is_empty() && !positions.contains(&position) {
                     positions.push(position);
                 }
@@ -141,9 +128,7 @@ impl Territory {
     }
 
     pub(super) fn province_by_code(&self, code: &str, on: Date) -> Option<&Province> {
-        self.provinces
-            .iter()
-            .find(|province| &*province.code == code && province.holds_on(on))
+        self.provinces.iter().find(|province| &*province.code == code && province.holds_on(on))
     }
 
     pub(super) fn province_by_name(&self, name: &str, on: Date) -> Option<&Province> {
@@ -159,17 +144,11 @@ impl Territory {
     }
 
     pub(super) fn provinces_on(&self, on: Date) -> impl Iterator<Item = &Province> {
-        self.provinces
-            .iter()
-            .filter(move |province| province.holds_on(on))
+        self.provinces.iter().filter(move |province| province.holds_on(on))
     }
 
     fn communes(&self, on: Date) -> &Communes {
-        if on < NEW_TERRITORY_FROM {
-            &self.before
-        } else {
-            &self.after
-        }
+        if on < NEW_TERRITORY_FROM { &self.before } else { &self.after }
     }
 
     pub(super) fn commune_by_code(&self, code: &str, on: Date) -> Option<&Commune> {
@@ -185,9 +164,7 @@ impl Territory {
         };
         let key = key(name);
         // The name with its kind first: "Phường 1" and "Xã 1" may stand in one province.
-        let positions = names
-            .get(key.as_str())
-            .or_else(|| names.get(bare(&key, &COMMUNE_KINDS)));
+        let positions = names.get(key.as_str()).or_else(|| names.get(bare(&key, &COMMUNE_KINDS)));
         positions
             .into_iter()
             .flatten()
@@ -196,10 +173,7 @@ impl Territory {
     }
 
     pub(super) fn communes_of(&self, province: &str, on: Date) -> impl Iterator<Item = &Commune> {
-        self.communes(on)
-            .all
-            .iter()
-            .filter(move |commune| &*commune.province == province)
+        self.communes(on).all.iter().filter(move |commune| &*commune.province == province)
     }
 }
 

@@ -50,9 +50,7 @@ fn a_province_is_found_by_any_usual_spelling_of_its_name() {
         assert_eq!(found.map(|province| &*province.code), Some(code), "{name}");
     }
     assert!(CODES.province_by_name("Bắc Giang", today).is_none());
-    let then = CODES
-        .province_by_name("Bắc Giang", date(2025, 5, 30))
-        .unwrap();
+    let then = CODES.province_by_name("Bắc Giang", date(2025, 5, 30)).unwrap();
     assert_eq!((&*then.code, &*then.today), ("24", "24"));
     assert!(CODES.province_by_name("", today).is_none());
     assert!(CODES.province_by_name("Tỉnh ", today).is_none());
@@ -69,25 +67,14 @@ fn dong_nai_became_a_city_in_2026() {
 fn a_commune_is_found_in_its_province_and_time() {
     let today = date(2026, 6, 1);
     let before = date(2025, 5, 30);
-    let found = CODES
-        .commune_by_name("Phường Yên Hòa", "01", today)
-        .unwrap();
+    let found = CODES.commune_by_name("Phường Yên Hòa", "01", today).unwrap();
     assert_eq!(&*found.full_name, "Phường Yên Hoà");
-    assert_eq!(
-        CODES.commune_by_name("P. Yên Hoà", "01", today),
-        Some(found)
-    );
+    assert_eq!(CODES.commune_by_name("P. Yên Hoà", "01", today), Some(found));
     assert_eq!(CODES.commune_by_code(&found.code, today), Some(found));
     assert!(CODES.commune_by_name("Yên Hoà", "79", today).is_none());
-    let old = CODES
-        .commune_by_name("Phường Cống Vị", "01", before)
-        .unwrap();
+    let old = CODES.commune_by_name("Phường Cống Vị", "01", before).unwrap();
     assert_eq!(old.became.len(), 2);
-    assert!(
-        CODES
-            .commune_by_name("Phường Cống Vị", "01", today)
-            .is_none()
-    );
+    assert!(CODES.commune_by_name("Phường Cống Vị", "01", today).is_none());
     assert_eq!(CODES.communes_of("01", today).count(), 126);
 }
 
@@ -127,10 +114,7 @@ fn a_wrong_list_is_named_with_file_and_line() {
     std::fs::create_dir(&lists).unwrap();
     std::fs::write(lists.join("genders.csv"), "code,name,aliases\n1,Nam\n").unwrap();
     let error = Codes::load(&Tables::new(Some(directory.path().to_owned()))).unwrap_err();
-    assert!(
-        error.to_string().contains("code-lists/genders.csv:2"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("code-lists/genders.csv:2"), "{error}");
 }
 
 #[test]
@@ -151,16 +135,8 @@ fn a_subject_is_found_by_the_names_teachers_use() {
         (Level::Primary, "Tiếng Anh", "ngoai_ngu_1"),
         (Level::Primary, "Nghệ thuật (Âm nhạc)", "am_nhac"),
         (Level::Primary, "Tin học và Công nghệ (Tin học)", "tin_hoc"),
-        (
-            Level::LowerSecondary,
-            "Ngoại ngữ 2 (Tiếng Pháp)",
-            "ngoai_ngu_2",
-        ),
-        (
-            Level::LowerSecondary,
-            "HĐTN, HN",
-            "hoat_dong_trai_nghiem_huong_nghiep",
-        ),
+        (Level::LowerSecondary, "Ngoại ngữ 2 (Tiếng Pháp)", "ngoai_ngu_2"),
+        (Level::LowerSecondary, "HĐTN, HN", "hoat_dong_trai_nghiem_huong_nghiep"),
         (Level::UpperSecondary, "Hoá học", "hoa_hoc"),
         (Level::UpperSecondary, "Vật Lý", "vat_li"),
         (Level::UpperSecondary, "toan", "toan"),
@@ -188,17 +164,11 @@ fn tests_are_held_in_the_subjects_of_the_circular_only() {
 #[test]
 fn a_result_is_found_by_code_or_words() {
     let find = |list, text| CODES.result(list, text);
-    assert_eq!(
-        find(ResultList::PrimaryYear, "Hoàn thành xuất sắc"),
-        Some("HTXS")
-    );
+    assert_eq!(find(ResultList::PrimaryYear, "Hoàn thành xuất sắc"), Some("HTXS"));
     assert_eq!(find(ResultList::Secondary, "Chưa đạt"), Some("CĐ"));
     assert_eq!(find(ResultList::Secondary, "CĐ"), Some("CĐ"));
     assert_eq!(find(ResultList::Secondary, "CD"), None);
-    assert_eq!(
-        CODES.result_name(ResultList::PrimaryYear, "HT"),
-        Some("Hoàn thành")
-    );
+    assert_eq!(CODES.result_name(ResultList::PrimaryYear, "HT"), Some("Hoàn thành"));
     assert_eq!(CODES.permitted(ResultList::PrimaryCompetency), "T, Đ, C");
 }
 

@@ -8,12 +8,7 @@ use crate::platform::texts::{Lang, has, text};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(
-    name = "hocba",
-    version,
-    disable_help_subcommand = true,
-    arg_required_else_help = true
-)]
+#[command(name = "hocba", version, disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct CommandLine {
     #[arg(long, global = true, value_enum)]
     pub lang: Option<LangArg>,
@@ -191,12 +186,7 @@ pub struct QueryArgs {
 pub struct PkiArgs {
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
-    #[arg(
-        long,
-        value_name = "CODE",
-        value_delimiter = ',',
-        default_value = "01,79,20"
-    )]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', default_value = "01,79,20")]
     pub provinces: Vec<String>,
 }
 
@@ -270,16 +260,9 @@ fn localise(command: clap::Command, lang: Lang, path: &str) -> clap::Command {
     command = command.mut_args(|arg| {
         let id = arg.get_id().to_string();
         let own = format!("{path}.{id}");
-        let key = if has(&own) {
-            own
-        } else {
-            format!("cli.arg.{id}")
-        };
-        let heading = if arg.is_positional() {
-            "cli.heading-arguments"
-        } else {
-            "cli.heading-options"
-        };
+        let key = if has(&own) { own } else { format!("cli.arg.{id}") };
+        let heading =
+            if arg.is_positional() { "cli.heading-arguments" } else { "cli.heading-options" };
         arg.help(say(&key)).help_heading(say(heading))
     });
     command.mut_subcommands(|sub| {
@@ -314,22 +297,14 @@ mod tests {
         assert!(missing.is_empty(), "{missing:?}");
         let help = command(Lang::En).render_help().to_string();
         assert!(help.contains("Usage: hocba"), "{help}");
-        assert!(
-            command(Lang::Vi)
-                .render_help()
-                .to_string()
-                .contains("Cách dùng: hocba")
-        );
+        assert!(command(Lang::Vi).render_help().to_string().contains("Cách dùng: hocba"));
     }
 
     #[test]
     fn the_language_is_found_before_parsing() {
         let args = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         assert_eq!(language(&args(&["hocba", "--lang", "en"]), None), Lang::En);
-        assert_eq!(
-            language(&args(&["hocba", "--lang=vi"]), Some("en_US.UTF-8")),
-            Lang::Vi
-        );
+        assert_eq!(language(&args(&["hocba", "--lang=vi"]), Some("en_US.UTF-8")), Lang::Vi);
         assert_eq!(language(&args(&["hocba"]), Some("en_US.UTF-8")), Lang::En);
         assert_eq!(language(&args(&["hocba"]), Some("C")), Lang::Vi);
     }

@@ -34,10 +34,7 @@ impl Gateway {
         for path in [&connection.cert, &connection.key, &connection.ca] {
             readable(path)?;
         }
-        let own = Credential {
-            certificate_file: &connection.cert,
-            key_file: &connection.key,
-        };
+        let own = Credential { certificate_file: &connection.cert, key_file: &connection.key };
         let config = tls::client_config(&connection.ca, Some(own), Versions::Tls13)?;
         let settings = ClientSettings {
             connect_timeout_ms: 10_000,
@@ -84,21 +81,14 @@ impl Answer {
             Lang::Vi => ("title", "detail"),
             Lang::En => ("title_en", "detail_en"),
         };
-        let member = |name: &str| {
-            self.body
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let member =
+            |name: &str| self.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         bail!("{} ({}): {}", member(title), self.status, member(detail))
     }
 }
 
 fn readable(path: &Path) -> anyhow::Result<()> {
-    std::fs::File::open(path)
-        .map(drop)
-        .map_err(|error| anyhow!("{}: {error}", path.display()))
+    std::fs::File::open(path).map(drop).map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 /// Print a line for people on standard error.

@@ -61,17 +61,7 @@ pub fn run(args: &GenerateArgs, settings: &Settings, lang: Lang) -> anyhow::Resu
         }
         None => generator.write_batch(&mut io::stdout().lock(), range, args.format.into())?,
     };
-    let (records, faults) = (
-        written.records.to_string(),
-        written.faults.len().to_string(),
-    );
-    eprintln!(
-        "{}",
-        text(
-            lang,
-            "generate.done",
-            &[("records", &records), ("faults", &faults)]
-        )
-    );
+    let (records, faults) = (written.records.to_string(), written.faults.len().to_string());
+    eprintln!("{}", text(lang, "generate.done", &[("records", &records), ("faults", &faults)]));
     Ok(())
 }

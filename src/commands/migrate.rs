@@ -43,11 +43,7 @@ const ACTOR: &str = "process:migrate";
 pub async fn run(settings: Settings, bootstrap: Option<&Path>, lang: Lang) -> anyhow::Result<()> {
     let foundation = Foundation::open(settings)?;
     let steps = foundation.database.migrate().await?;
-    let steps = if steps.is_empty() {
-        "-".to_owned()
-    } else {
-        steps.join(", ")
-    };
+    let steps = if steps.is_empty() { "-".to_owned() } else { steps.join(", ") };
     eprintln!("{}", text(lang, "cli.migrated", &[("steps", &steps)]));
     let Some(path) = bootstrap else { return Ok(()) };
     let content = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -56,9 +52,8 @@ pub async fn run(settings: Settings, bootstrap: Option<&Path>, lang: Lang) -> an
     let pool = foundation.database.pool(DatabaseRole::Query)?;
     let access = Access::new(pool, foundation.clock.clone(), &foundation.settings.access);
     for participant in &list.participant {
-        let registered = access
-            .register_participant(ACTOR, participant.kind, &participant.code)
-            .await;
+        let registered =
+            access.register_participant(ACTOR, participant.kind, &participant.code).await;
         let Some(id) = fresh(registered)? else {
             continue;
         };
@@ -70,16 +65,9 @@ pub async fn run(settings: Settings, bootstrap: Option<&Path>, lang: Lang) -> an
     }
     for operator in &list.operator {
         let bytes = read(folder, &operator.certificate)?;
-        if let Some(id) = fresh(
-            access
-                .register_person(ACTOR, Role::Operator, None, &bytes)
-                .await,
-        )? {
-            say(
-                lang,
-                &operator.certificate.display().to_string(),
-                &id.to_string(),
-            );
+        if let Some(id) = fresh(access.register_person(ACTOR, Role::Operator, None, &bytes).await)?
+        {
+            say(lang, &operator.certificate.display().to_string(), &id.to_string());
         }
     }
     Ok(())
@@ -100,8 +88,5 @@ fn read(folder: &Path, file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn say(lang: Lang, name: &str, id: &str) {
-    eprintln!(
-        "{}",
-        text(lang, "cli.registered", &[("name", name), ("id", id)])
-    );
+    eprintln!("{}", text(lang, "cli.registered", &[("name", name), ("id", id)]));
 }

@@ -54,18 +54,10 @@ pub fn main(args: &[String], lang_variable: Option<&str>) -> ExitCode {
 
 fn run(line: CommandLine, lang: Lang) -> anyhow::Result<ExitCode> {
     let config = line.config.as_deref();
-    let runtime = || {
-        tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .context("tokio")
-    };
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().enable_all().build().context("tokio");
     let done = |good: bool| {
-        if good {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(EXIT_FAILED)
-        }
+        if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
     };
     match line.command {
         Command::Serve => {
@@ -80,11 +72,7 @@ fn run(line: CommandLine, lang: Lang) -> anyhow::Result<ExitCode> {
         }
         Command::Sandbox(args) => {
             let settings = Settings::load(config)?;
-            runtime()?.block_on(crate::app::stand_in::run(
-                settings,
-                args.faults,
-                args.ledger,
-            ))?;
+            runtime()?.block_on(crate::app::stand_in::run(settings, args.faults, args.ledger))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo(args) => Ok(done(runtime()?.block_on(demo::run(&args, lang))?)),
@@ -124,10 +112,8 @@ fn verify_files(
     let mut trust = settings.trust.clone();
     if let Some(directory) = &args.trust {
         // A folder given by hand holds the anchors of both systems; the chain alone tells which is which.
-        let anchors = SystemSettings {
-            anchors: vec![directory.clone()],
-            intermediates: Vec::new(),
-        };
+        let anchors =
+            SystemSettings { anchors: vec![directory.clone()], intermediates: Vec::new() };
         trust.public_ca = anchors.clone();
         trust.official_duty = anchors;
     }

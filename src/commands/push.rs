@@ -29,16 +29,9 @@ pub async fn run(args: &PushArgs, lang: Lang) -> anyhow::Result<bool> {
         None => file_sha256(&args.file)?,
     };
     let receipt = upload(&gateway, args, format, &key, lang).await?;
-    let batch_id = receipt["batch_id"]
-        .as_str()
-        .context("the receipt names no batch")?
-        .to_owned();
+    let batch_id = receipt["batch_id"].as_str().context("the receipt names no batch")?.to_owned();
     let records = receipt["records"].to_string();
-    say(
-        lang,
-        "push.acknowledged",
-        &[("batch", &batch_id), ("records", &records)],
-    );
+    say(lang, "push.acknowledged", &[("batch", &batch_id), ("records", &records)]);
     if args.no_wait {
         if args.json {
             println!("{receipt}");
@@ -58,11 +51,7 @@ fn format_of(args: &PushArgs) -> anyhow::Result<Format> {
             FormatArg::Ndjson => Format::Ndjson,
         });
     }
-    match args
-        .file
-        .extension()
-        .and_then(|extension| extension.to_str())
-    {
+    match args.file.extension().and_then(|extension| extension.to_str()) {
         Some("xml") => Ok(Format::Xml),
         Some("ndjson" | "jsonl") => Ok(Format::Ndjson),
         Some("content" | "b64" | "txt") => Ok(Format::Content),
@@ -81,12 +70,7 @@ fn file_sha256(path: &Path) -> anyhow::Result<String> {
         }
         digest.update(&buffer[..count]);
     }
-    Ok(digest
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 async fn upload(
@@ -96,9 +80,8 @@ async fn upload(
     key: &str,
     lang: Lang,
 ) -> anyhow::Result<Value> {
-    let file = tokio::fs::File::open(&args.file)
-        .await
-        .with_context(|| args.file.display().to_string())?;
+    let file =
+        tokio::fs::File::open(&args.file).await.with_context(|| args.file.display().to_string())?;
     let bytes = file.metadata().await?.len();
     let bar = progress(bytes, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}");
     let counted = bar.clone();
@@ -154,11 +137,7 @@ async fn wait(
         }
         tokio::time::sleep(POLL).await;
     }
-    bail!(text(
-        lang,
-        "push.timed-out",
-        &[("seconds", &timeout_s.to_string()), ("batch", batch_id)]
-    ))
+    bail!(text(lang, "push.timed-out", &[("seconds", &timeout_s.to_string()), ("batch", batch_id)]))
 }
 
 async fn all_results(gateway: &Gateway, batch_id: &str, lang: Lang) -> anyhow::Result<Vec<Value>> {
@@ -192,11 +171,7 @@ fn report(
         return Ok(!refused && rejected == 0);
     }
     if refused {
-        let detail = if lang == Lang::Vi {
-            "detail"
-        } else {
-            "detail_en"
-        };
+        let detail = if lang == Lang::Vi { "detail" } else { "detail_en" };
         let reason = status["refusal"][detail].as_str().unwrap_or_default();
         bail!(text(lang, "push.refused", &[("reason", reason)]));
     }

@@ -71,10 +71,7 @@ pub fn run(args: &VerifyArgs, tools: &Tools, lang: Lang) -> anyhow::Result<Decis
     }
     let overall = worst(reports.iter().map(|report| report.verdict));
     if args.json {
-        println!(
-            "{}",
-            serde_json::json!({ "verdict": overall, "files": reports })
-        );
+        println!("{}", serde_json::json!({ "verdict": overall, "files": reports }));
     } else {
         for report in &reports {
             print_report(report, lang);
@@ -102,10 +99,8 @@ fn check_file(path: &Path, tools: &Tools, checks: &mut Vec<Check>) -> anyhow::Re
     open()
         .and_then(|file| file.take(PEEK_BYTES as u64).read_to_end(&mut head))
         .with_context(|| path.display().to_string())?;
-    let start = String::from_utf8_lossy(&head)
-        .trim_start_matches('\u{feff}')
-        .trim_start()
-        .to_owned();
+    let start =
+        String::from_utf8_lossy(&head).trim_start_matches('\u{feff}').trim_start().to_owned();
     let profile = tools.verifier.profile();
     if start.starts_with('<') {
         if start.contains(&format!("<{}", profile.list_root)) {
@@ -119,11 +114,7 @@ fn check_file(path: &Path, tools: &Tools, checks: &mut Vec<Check>) -> anyhow::Re
             check_record(bytes, &Inherited::default(), 1, tools, checks);
             return Ok(());
         }
-        bail!(
-            "{}: {}",
-            path.display(),
-            text(Lang::En, "verify.unknown-kind", &[])
-        );
+        bail!("{}: {}", path.display(), text(Lang::En, "verify.unknown-kind", &[]));
     }
     if start.starts_with('{') && !start.starts_with("{\"record\"") {
         let mut bytes = Vec::new();
@@ -135,11 +126,7 @@ fn check_file(path: &Path, tools: &Tools, checks: &mut Vec<Check>) -> anyhow::Re
     if start.starts_with('{') {
         return check_lines(open()?, tools, checks);
     }
-    bail!(
-        "{}: {}",
-        path.display(),
-        text(Lang::En, "verify.unknown-kind", &[])
-    )
+    bail!("{}: {}", path.display(), text(Lang::En, "verify.unknown-kind", &[]))
 }
 
 fn without_declaration(bytes: &[u8]) -> &[u8] {
@@ -171,21 +158,15 @@ fn check_list<R: BufRead>(
             );
             push_certificate(&verdict, "list".to_owned(), checks);
         }
-        Err(fault) => checks.push(refuted(
-            "list-signature",
-            "list".to_owned(),
-            fault.code().to_owned(),
-        )),
+        Err(fault) => {
+            checks.push(refuted("list-signature", "list".to_owned(), fault.code().to_owned()))
+        }
     }
     for slice in tools.verifier.records(open()?) {
         match slice {
-            Ok(slice) => check_record(
-                &slice.bytes,
-                &slice.inherited,
-                slice.index + 1,
-                tools,
-                checks,
-            ),
+            Ok(slice) => {
+                check_record(&slice.bytes, &slice.inherited, slice.index + 1, tools, checks)
+            }
             Err(fault) => {
                 let place = format!("line {}, column {}", fault.line, fault.column);
                 checks.push(refuted("well-formed", place, fault.kind.code().to_owned()));
@@ -237,11 +218,7 @@ fn check_lines(reader: impl BufRead, tools: &Tools, checks: &mut Vec<Check>) -> 
     while let Some(line) = lines.next_line()? {
         let number = line.number;
         match line.octets {
-            None => checks.push(refuted(
-                "line",
-                format!("line {number}"),
-                "too-long".to_owned(),
-            )),
+            None => checks.push(refuted("line", format!("line {number}"), "too-long".to_owned())),
             Some(octets) => check_line(octets, number, tools, checks),
         }
     }
@@ -252,11 +229,7 @@ fn check_line(octets: &[u8], number: u64, tools: &Tools, checks: &mut Vec<Check>
     let line = match canonical::decode(octets, &tools.lines, &tools.verifier.profile().signers) {
         Ok(line) => line,
         Err(fault) => {
-            checks.push(refuted(
-                "line",
-                format!("line {number}"),
-                fault.violation().rule,
-            ));
+            checks.push(refuted("line", format!("line {number}"), fault.violation().rule));
             return;
         }
     };
@@ -303,10 +276,7 @@ fn check_statement(
             members.remove("signature");
         }
         let payload = crate::signature::jws::canonical_json(&rest)?;
-        tools
-            .verifier
-            .verify_detached(token, &payload)
-            .map_err(|fault| fault.code().to_owned())
+        tools.verifier.verify_detached(token, &payload).map_err(|fault| fault.code().to_owned())
     } else {
         bail!(text(Lang::En, "verify.unknown-kind", &[]))
     };
@@ -328,34 +298,16 @@ fn check_statement(
 }
 
 fn push_certificate(verdict: &CertificateVerdict, place: String, checks: &mut Vec<Check>) {
-    let reason = verdict
-        .reasons
-        .first()
-        .map(|reason| reason.code().to_owned());
-    checks.push(Check {
-        check: "certificate",
-        place,
-        verdict: verdict.decision,
-        reason,
-    });
+    let reason = verdict.reasons.first().map(|reason| reason.code().to_owned());
+    checks.push(Check { check: "certificate", place, verdict: verdict.decision, reason });
 }
 
 fn confirmed(check: &'static str, place: String) -> Check {
-    Check {
-        check,
-        place,
-        verdict: Decision::Confirmed,
-        reason: None,
-    }
+    Check { check, place, verdict: Decision::Confirmed, reason: None }
 }
 
 fn refuted(check: &'static str, place: String, reason: String) -> Check {
-    Check {
-        check,
-        place,
-        verdict: Decision::Refuted,
-        reason: Some(reason),
-    }
+    Check { check, place, verdict: Decision::Refuted, reason: Some(reason) }
 }
 
 fn print_report(report: &Report, lang: Lang) {
@@ -387,8 +339,5 @@ fn explain(reason: &str, lang: Lang) -> String {
         .iter()
         .map(|table| format!("{table}.{reason}"))
         .find(|key| crate::platform::texts::has(key))
-        .map_or_else(
-            || reason.to_owned(),
-            |key| both(&key, &[]).in_lang(lang).to_owned(),
-        )
+        .map_or_else(|| reason.to_owned(), |key| both(&key, &[]).in_lang(lang).to_owned())
 }

@@ -39,12 +39,7 @@ pub(super) fn chart<'a>(
     clock: &str,
     step: usize,
 ) -> Chart<'a> {
-    let most = spans
-        .iter()
-        .map(|span| span.received.max(span.closed))
-        .max()
-        .unwrap_or(0)
-        .max(1);
+    let most = spans.iter().map(|span| span.received.max(span.closed)).max().unwrap_or(0).max(1);
     let bar = |value: u64| {
         // A value that is not zero is never drawn as nothing.
         let height = (value.saturating_mul(HEIGHT) / most).max(u64::from(value > 0) * 2);
@@ -69,13 +64,7 @@ pub(super) fn chart<'a>(
             shown: index % step == step - 1,
         })
         .collect();
-    Chart {
-        title,
-        width: WIDTH,
-        pitch,
-        bar: thickness,
-        bars,
-    }
+    Chart { title, width: WIDTH, pitch, bar: thickness, bars }
 }
 
 fn short(span: &Span, clock: &str) -> String {

@@ -170,13 +170,7 @@ pub struct FigureBoard {
 impl FigureBoard {
     /// Put the parts together; `pool` is that of the watching role.
     pub fn new(pool: Pool, codes: Arc<Codes>, clock: SharedClock, settings: Settings) -> Self {
-        Self {
-            pool,
-            codes,
-            clock,
-            settings,
-            kept: Mutex::new(None),
-        }
+        Self { pool, codes, clock, settings, kept: Mutex::new(None) }
     }
 
     /// Return one batch, the rules its records broke, and the name of its province.
@@ -296,14 +290,8 @@ impl FigureBoard {
     // same before and after: delivery moves records between states, but only intake adds any.
     async fn snapshot(
         &self,
-    ) -> Result<
-        (
-            BTreeMap<i32, IntakeSums>,
-            BTreeMap<(i32, String), Counts>,
-            bool,
-        ),
-        DatabaseError,
-    > {
+    ) -> Result<(BTreeMap<i32, IntakeSums>, BTreeMap<(i32, String), Counts>, bool), DatabaseError>
+    {
         let mut before = store::intake_sums(&self.pool).await?;
         for _ in 0..SNAPSHOT_TRIES {
             let counts = outbox::counts(&self.pool).await?;
@@ -319,7 +307,5 @@ impl FigureBoard {
 }
 
 fn by_participant(sums: Vec<IntakeSums>) -> BTreeMap<i32, IntakeSums> {
-    sums.into_iter()
-        .map(|sum| (sum.participant_id, sum))
-        .collect()
+    sums.into_iter().map(|sum| (sum.participant_id, sum)).collect()
 }

@@ -60,14 +60,9 @@ struct Wanted {
 }
 
 fn view(request: &HttpRequest, wanted: &Wanted) -> View {
-    let browser = request
-        .headers()
-        .get(ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok());
+    let browser = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     View {
-        lang: wanted
-            .lang
-            .unwrap_or_else(|| Lang::from_environment(browser)),
+        lang: wanted.lang.unwrap_or_else(|| Lang::from_environment(browser)),
         explicit: wanted.lang.is_some(),
     }
 }
@@ -106,11 +101,7 @@ async fn operator_page(
     wanted: web::Query<Wanted>,
 ) -> Result<HttpResponse, Problem> {
     let figures = board.figures().await.map_err(unavailable)?;
-    html(&operator(
-        &figures,
-        board.settings(),
-        view(&request, &wanted),
-    ))
+    html(&operator(&figures, board.settings(), view(&request, &wanted)))
 }
 
 pub(super) fn operator<'a>(
@@ -147,9 +138,7 @@ async fn count_figures(
     board: web::Data<FigureBoard>,
 ) -> Result<HttpResponse, Problem> {
     let figures = board.figures().await.map_err(unavailable)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(&*figures))
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(&*figures))
 }
 
 /// Show one batch: its state and the rules its records broke.
@@ -213,11 +202,7 @@ pub(super) fn officer_form<'a>(
     OfficerPage {
         view,
         procedures: answerer.procedures().collect(),
-        levels: [
-            Level::Primary.slug(),
-            Level::LowerSecondary.slug(),
-            Level::UpperSecondary.slug(),
-        ],
+        levels: [Level::Primary.slug(), Level::LowerSecondary.slug(), Level::UpperSecondary.slug()],
         refusal,
     }
 }
@@ -293,11 +278,7 @@ async fn officer_verifications(
 ) -> Result<HttpResponse, Problem> {
     let view = view(&request, &wanted);
     match ask(&answerer, &officer, form.into_inner()).await {
-        Ok(answer) => html(&AnswerPage {
-            view,
-            json: &page::pretty(&answer),
-            answer: &answer,
-        }),
+        Ok(answer) => html(&AnswerPage { view, json: &page::pretty(&answer), answer: &answer }),
         Err(error) => {
             let problem = Problem::from(error);
             let mut response = html(&officer_form(&answerer, view, Some(&problem)))?;
@@ -317,10 +298,7 @@ async fn ask(
     let request = form.into_request(person.person_id);
     let bytes = jws::canonical_json(&request)?;
     let question = request::check(request, &bytes, answerer.limits())?;
-    let asker = Asker {
-        agency,
-        officer: person.person_id,
-    };
+    let asker = Asker { agency, officer: person.person_id };
     answerer.answer(asker, question).await
 }
 
@@ -364,9 +342,8 @@ fn form_problem(_: actix_web::error::UrlencodedError, _: &HttpRequest) -> Error 
 
 /// Add the routes of the persons listener; the app holds `web::Data` of [`FigureBoard`], [`Answerer`], `Access`.
 pub fn configure_persons(cfg: &mut ServiceConfig<'_>, settings: &Settings) {
-    let form = web::FormConfig::default()
-        .limit(settings.form_bytes_max)
-        .error_handler(form_problem);
+    let form =
+        web::FormConfig::default().limit(settings.form_bytes_max).error_handler(form_problem);
     cfg.app_data(form)
         .service(operator_page)
         .service(count_figures)

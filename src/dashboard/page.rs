@@ -87,9 +87,7 @@ impl PublicPage {
                 no_data: of("no-data"),
             }
         };
-        Self {
-            languages: [text(Lang::Vi, "vi"), text(Lang::En, "en")],
-        }
+        Self { languages: [text(Lang::Vi, "vi"), text(Lang::En, "en")] }
     }
 }
 
@@ -163,11 +161,7 @@ impl View {
     }
 
     fn lang_query(&self) -> String {
-        if self.explicit {
-            format!("?lang={}", self.lang_code())
-        } else {
-            String::new()
-        }
+        if self.explicit { format!("?lang={}", self.lang_code()) } else { String::new() }
     }
 
     fn n(&self, value: &u64) -> String {
@@ -195,8 +189,7 @@ impl View {
     }
 
     fn time(&self, text: &str) -> String {
-        text.parse()
-            .map_or_else(|_| text.to_owned(), |at| self.local(at, "%H:%M:%S"))
+        text.parse().map_or_else(|_| text.to_owned(), |at| self.local(at, "%H:%M:%S"))
     }
 
     pub(super) fn local(&self, at: Timestamp, clock: &str) -> String {
@@ -228,11 +221,7 @@ impl View {
 
     fn state(&self, state: &str) -> String {
         let key = format!("dashboard.state-{state}");
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            state.to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { state.to_owned() }
     }
 
     fn severity(&self, severity: &str) -> String {
@@ -244,11 +233,7 @@ impl View {
             return "–".to_owned();
         };
         let key = format!("outbox.reason.{reason}");
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            reason.to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { reason.to_owned() }
     }
 
     fn halted(&self, destination: &DestinationFigures) -> String {
@@ -313,21 +298,13 @@ impl View {
                     _ => "",
                 };
                 let edge = if self.is_edge(column) { " edge" } else { "" };
-                Cell {
-                    column,
-                    value,
-                    class: format!("{tone}{edge}").trim().to_owned(),
-                }
+                Cell { column, value, class: format!("{tone}{edge}").trim().to_owned() }
             })
             .collect()
     }
 
     fn message(&self, rule: &RuleCount) -> String {
-        rule.message
-            .get(self.lang_code())
-            .and_then(|text| text.as_str())
-            .unwrap_or("–")
-            .to_owned()
+        rule.message.get(self.lang_code()).and_then(|text| text.as_str()).unwrap_or("–").to_owned()
     }
 
     fn short_id(&self, id: &Uuid) -> String {
@@ -385,11 +362,7 @@ impl View {
 
     fn field_name(&self, field: Field) -> String {
         let key = format!("validate.field.{}", field.name());
-        if texts::has(&key) {
-            texts::text(self.lang, &key, &[])
-        } else {
-            field.name().to_owned()
-        }
+        if texts::has(&key) { texts::text(self.lang, &key, &[]) } else { field.name().to_owned() }
     }
 
     fn facts(&self, transcript: &Transcript) -> Vec<(String, String)> {
@@ -401,18 +374,10 @@ impl View {
     }
 
     fn subjects(&self, transcript: &Transcript) -> Option<EntryTable> {
-        let has = |field: &Field| {
-            transcript
-                .subjects
-                .iter()
-                .any(|s| s.value(*field).is_some())
-        };
+        let has = |field: &Field| transcript.subjects.iter().any(|s| s.value(*field).is_some());
         let present: Vec<Field> = Field::ALL.iter().copied().filter(has).collect();
         let row = |entry: &Fields| {
-            present
-                .iter()
-                .map(|field| entry.value(*field).unwrap_or("").to_owned())
-                .collect()
+            present.iter().map(|field| entry.value(*field).unwrap_or("").to_owned()).collect()
         };
         (!present.is_empty()).then(|| EntryTable {
             heads: present.iter().map(|f| self.field_name(*f)).collect(),
@@ -425,10 +390,10 @@ impl View {
 pub fn shape_of(figures: &Figures) -> String {
     let join = |parts: Vec<String>, mark: &str| parts.join(mark);
     let destinations = figures.destinations.iter().map(|destination| {
-        let rows = destination.rows.iter().map(|row| {
-            row.participant_id
-                .map_or_else(String::new, |id| id.to_string())
-        });
+        let rows = destination
+            .rows
+            .iter()
+            .map(|row| row.participant_id.map_or_else(String::new, |id| id.to_string()));
         let batches = destination
             .batches
             .iter()
@@ -442,16 +407,9 @@ pub fn shape_of(figures: &Figures) -> String {
         .join("/")
     });
     let rules = figures.rules.iter().map(|rule| rule.rule.clone());
-    let batches = figures
-        .batches
-        .iter()
-        .map(|batch| batch.batch_id.to_string());
-    [
-        join(destinations.collect(), ";"),
-        join(rules.collect(), ","),
-        join(batches.collect(), ","),
-    ]
-    .join("|")
+    let batches = figures.batches.iter().map(|batch| batch.batch_id.to_string());
+    [join(destinations.collect(), ";"), join(rules.collect(), ","), join(batches.collect(), ",")]
+        .join("|")
 }
 
 /// Return `value` as indented JSON, for people to keep.

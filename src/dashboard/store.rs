@@ -302,9 +302,7 @@ pub async fn batch(
     let sql = format!(
         "SELECT {BATCH_COLUMNS} FROM hocba.batch WHERE participant_id = $1 AND batch_id = $2"
     );
-    let row = client
-        .query_opt(&sql, &[&participant_id, &batch_id])
-        .await?;
+    let row = client.query_opt(&sql, &[&participant_id, &batch_id]).await?;
     Ok(row.as_ref().map(batch_line))
 }
 

@@ -32,10 +32,7 @@ fn at() -> Timestamp {
 }
 
 fn view(lang: Lang) -> View {
-    View {
-        lang,
-        explicit: lang == Lang::En,
-    }
+    View { lang, explicit: lang == Lang::En }
 }
 
 fn row(id: i32, code: &str, name: &str, received: u64) -> Row {
@@ -195,10 +192,9 @@ fn keep(name: &str, html: &str) {
 #[test]
 fn the_operators_page_shows_every_figure_in_both_languages() {
     let figures = figures();
-    for (lang, file, number) in [
-        (Lang::Vi, "operator.html", "1.284.310"),
-        (Lang::En, "operator.en.html", "1,284,310"),
-    ] {
+    for (lang, file, number) in
+        [(Lang::Vi, "operator.html", "1.284.310"), (Lang::En, "operator.en.html", "1,284,310")]
+    {
         let html = operator(&figures, &SETTINGS, view(lang)).render().unwrap();
         keep(file, &html);
         assert!(html.contains(number), "{file}");
@@ -213,9 +209,7 @@ fn the_operators_page_shows_every_figure_in_both_languages() {
 fn a_broken_balance_is_shown_as_one() {
     let mut figures = figures();
     figures.destinations[0].balanced = Some(false);
-    let html = operator(&figures, &SETTINGS, view(Lang::Vi))
-        .render()
-        .unwrap();
+    let html = operator(&figures, &SETTINGS, view(Lang::Vi)).render().unwrap();
     assert!(html.contains(r#"class="balance no""#));
 }
 
@@ -227,9 +221,7 @@ fn what_comes_from_outside_is_escaped() {
     figures.rules[0].message = json!({"vi": evil, "en": evil});
     figures.destinations[0].rows[0].name = evil.to_owned();
     figures.destinations[0].name = evil.to_owned();
-    let html = operator(&figures, &SETTINGS, view(Lang::Vi))
-        .render()
-        .unwrap();
+    let html = operator(&figures, &SETTINGS, view(Lang::Vi)).render().unwrap();
     assert!(!html.contains("<script>alert") && html.contains("&#60;script&#62;alert"));
     assert!(shape_of(&figures).contains(evil));
     let attribute = html.split("data-shape=\"").nth(1).unwrap();
@@ -292,11 +284,7 @@ fn answer() -> Answer {
             year(
                 "2025-2026",
                 Verdict::Valid,
-                Some(Transcript {
-                    general,
-                    subjects: vec![mark],
-                    ..Transcript::default()
-                }),
+                Some(Transcript { general, subjects: vec![mark], ..Transcript::default() }),
             ),
         ],
         leaf_hash: "00".repeat(32),
@@ -308,11 +296,7 @@ fn answer() -> Answer {
 fn an_answer_is_shown_with_its_words_and_escaped() {
     let answer = answer();
     let json = pretty(&answer);
-    let page = AnswerPage {
-        view: view(Lang::Vi),
-        answer: &answer,
-        json: &json,
-    };
+    let page = AnswerPage { view: view(Lang::Vi), answer: &answer, json: &json };
     let html = page.render().unwrap();
     keep("answer.html", &html);
     assert!(html.contains("Không tìm thấy") && html.contains("Toán") && html.contains("8.5"));

@@ -116,10 +116,7 @@ impl LineFault {
             rule: format!("line.{rule}"),
             place: Place::Path(self.pointer.clone()),
             severity: Severity::Error,
-            args: args
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            args: args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             source: "schemas/intake/line-1.schema.json; RFC 8259; RFC 8785; RFC 7515".to_owned(),
         }
     }
@@ -130,10 +127,7 @@ impl LineFault {
 /// Duplicate and unknown members are refused at every level, every value must already be in
 /// normal form, and `signers` says which signatures must and which may be there.
 pub fn decode(line: &[u8], settings: &Settings, signers: &[SignerRule]) -> Result<Line, LineFault> {
-    let whole = |kind| LineFault {
-        kind,
-        pointer: String::new(),
-    };
+    let whole = |kind| LineFault { kind, pointer: String::new() };
     if line.len() > settings.line_bytes_max {
         return Err(whole(LineFaultKind::TooLong(settings.line_bytes_max)));
     }
@@ -199,13 +193,7 @@ pub struct RawLine<'a> {
 impl<R: BufRead> Lines<R> {
     /// Read lines of at most `line_bytes_max` bytes from `source`.
     pub fn new(source: R, line_bytes_max: usize) -> Self {
-        Self {
-            source,
-            line_bytes_max,
-            number: 0,
-            offset: 0,
-            buffer: Vec::new(),
-        }
+        Self { source, line_bytes_max, number: 0, offset: 0, buffer: Vec::new() }
     }
 
     /// Return the next line that is not empty; of one that is too long the rest is passed over.

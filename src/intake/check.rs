@@ -34,9 +34,7 @@ pub fn check(
         return Err(IntakeError::Empty);
     }
     if records > settings.batch_records_max {
-        return Err(IntakeError::TooManyRecords {
-            limit: settings.batch_records_max,
-        });
+        return Err(IntakeError::TooManyRecords { limit: settings.batch_records_max });
     }
     Ok(Checked { records })
 }
@@ -46,9 +44,7 @@ fn check_xml(
     failure: &Failure,
     verifier: &Verifier,
 ) -> Result<u32, IntakeError> {
-    let summary = verifier
-        .scan(reader)
-        .map_err(|fault| IntakeError::xml(fault, failure))?;
+    let summary = verifier.scan(reader).map_err(|fault| IntakeError::xml(fault, failure))?;
     Ok(u32::try_from(summary.records).unwrap_or(u32::MAX))
 }
 
@@ -67,10 +63,7 @@ fn check_lines(
             .map_err(|error| IntakeError::source(&failure.take().unwrap_or(error)))?;
         let Some(line) = line else { return Ok(records) };
         let Some(octets) = line.octets else {
-            return Err(IntakeError::LineTooLong {
-                line: line.number,
-                limit: limit as u64,
-            });
+            return Err(IntakeError::LineTooLong { line: line.number, limit: limit as u64 });
         };
         if let Err(error) = std::str::from_utf8(octets) {
             return Err(IntakeError::NotUtf8 {

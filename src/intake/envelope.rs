@@ -62,10 +62,7 @@ pub enum EnvelopeError {
 impl EnvelopeError {
     /// Find the envelope's error in an error of reading.
     pub fn of(error: &io::Error) -> Option<Self> {
-        error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Self>())
-            .copied()
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).copied()
     }
 }
 
@@ -191,11 +188,7 @@ struct Inflated<R: Read> {
 // Boxed: the decoders are much larger than the last state.
 enum State<R: Read> {
     Prefix(Box<Compressed<R>>),
-    Body {
-        source: Box<GzDecoder<Box<Compressed<R>>>>,
-        length: u64,
-        read: u64,
-    },
+    Body { source: Box<GzDecoder<Box<Compressed<R>>>>, length: u64, read: u64 },
     Done,
 }
 
@@ -214,11 +207,7 @@ impl<R: Read> Inflated<R> {
         if length > self.limit {
             return Err(EnvelopeError::TooLarge { limit: self.limit }.into());
         }
-        self.state = State::Body {
-            source: Box::new(GzDecoder::new(source)),
-            length,
-            read: 0,
-        };
+        self.state = State::Body { source: Box::new(GzDecoder::new(source)), length, read: 0 };
         Ok(())
     }
 }
@@ -226,12 +215,7 @@ impl<R: Read> Inflated<R> {
 impl<R: Read> Read for Inflated<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.start()?;
-        let State::Body {
-            source,
-            length,
-            read,
-        } = &mut self.state
-        else {
+        let State::Body { source, length, read } = &mut self.state else {
             return Ok(0);
         };
         let result = source.read(buffer).map_err(gzip_error);
@@ -265,9 +249,7 @@ fn base64_error(error: io::Error) -> io::Error {
 
 // The decoder hands on errors of the Base64 below it; its own have other texts.
 fn gzip_error(error: io::Error) -> io::Error {
-    let is_base64 = error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<base64::DecodeError>());
+    let is_base64 = error.get_ref().is_some_and(|inner| inner.is::<base64::DecodeError>());
     match error.kind() {
         _ if is_base64 => EnvelopeError::NotBase64.into(),
         io::ErrorKind::UnexpectedEof => EnvelopeError::Truncated.into(),
@@ -289,9 +271,8 @@ pub fn encode(document: &str, quotes: Quotes) -> io::Result<String> {
             &escaped
         }
     };
-    let length = u32::try_from(document.len()).map_err(|_| EnvelopeError::TooLarge {
-        limit: u64::from(u32::MAX),
-    })?;
+    let length = u32::try_from(document.len())
+        .map_err(|_| EnvelopeError::TooLarge { limit: u64::from(u32::MAX) })?;
     let mut packed = length.to_le_bytes().to_vec();
     let mut encoder = GzEncoder::new(&mut packed, Compression::default());
     encoder.write_all(document.as_bytes())?;

@@ -74,22 +74,13 @@ async fn push_batch(
 fn declare(headers: &HeaderMap, participant_id: i32) -> Result<Declared, Problem> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let media = text(header::CONTENT_TYPE).unwrap_or_default();
-    let essence = media
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let format = match essence.as_str() {
         "application/xml" | "text/xml" => Format::Xml,
         "application/vnd.hocba.content" | "text/plain" => Format::Content,
         "application/x-ndjson" | "application/jsonl" => Format::Ndjson,
         _ => {
-            return Err(Problem::new(
-                415,
-                "unknown-format",
-                &[("permitted", PERMITTED_TYPES)],
-            ));
+            return Err(Problem::new(415, "unknown-format", &[("permitted", PERMITTED_TYPES)]));
         }
     };
     let charset = media.to_ascii_lowercase();
@@ -113,20 +104,11 @@ fn declare(headers: &HeaderMap, participant_id: i32) -> Result<Declared, Problem
         Some(value) => match value.to_str() {
             Ok(key) if (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len()) => Some(key.to_owned()),
             _ => {
-                return Err(Problem::new(
-                    400,
-                    "bad-idempotency-key",
-                    &[("limit", "255")],
-                ));
+                return Err(Problem::new(400, "bad-idempotency-key", &[("limit", "255")]));
             }
         },
     };
-    Ok(Declared {
-        participant_id,
-        format,
-        encoding,
-        idempotency_key,
-    })
+    Ok(Declared { participant_id, format, encoding, idempotency_key })
 }
 
 const PERMITTED_TYPES: &str =
@@ -264,10 +246,7 @@ fn shape(
     limit: i64,
 ) -> BatchStatus {
     let full = i64::try_from(results.len()).is_ok_and(|count| count == limit);
-    let next_from = results
-        .last()
-        .filter(|_| full)
-        .map(|last| last.position + 1);
+    let next_from = results.last().filter(|_| full).map(|last| last.position + 1);
     BatchStatus {
         batch_id: key.batch_id,
         state: batch.state.to_lowercase(),
@@ -323,22 +302,14 @@ impl From<IntakeError> for Problem {
             IntakeError::KeyReused => Self::new(422, "idempotency-key-reused", &[]),
             IntakeError::LineTooLong { line, limit } => {
                 let (line_text, limit) = (line.to_string(), limit.to_string());
-                Self::new(
-                    413,
-                    "line-too-long",
-                    &[("line", &line_text), ("limit", &limit)],
-                )
-                .with("line", line)
+                Self::new(413, "line-too-long", &[("line", &line_text), ("limit", &limit)])
+                    .with("line", line)
             }
             IntakeError::NotUtf8 { line, column } => {
                 let (line_text, column_text) = (line.to_string(), column.to_string());
-                Self::new(
-                    400,
-                    "not-utf8",
-                    &[("line", &line_text), ("column", &column_text)],
-                )
-                .with("line", line)
-                .with("column", column)
+                Self::new(400, "not-utf8", &[("line", &line_text), ("column", &column_text)])
+                    .with("line", line)
+                    .with("column", column)
             }
             IntakeError::TooLarge { limit } => {
                 Self::new(413, "document-too-large", &[("limit", &limit.to_string())])

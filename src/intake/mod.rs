@@ -124,22 +124,14 @@ impl BatchKey {
     pub fn of(participant_id: i32, batch_id: Uuid) -> Option<Self> {
         let (seconds, _) = batch_id.get_timestamp()?.to_unix();
         let at = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
-        Some(Self {
-            participant_id,
-            school_year: reception_year(at),
-            batch_id,
-        })
+        Some(Self { participant_id, school_year: reception_year(at), batch_id })
     }
 }
 
 /// Return the school year of a moment: years turn on 1 August, Vietnamese time.
 pub fn reception_year(at: Timestamp) -> i16 {
     let local = at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7)));
-    if local.month() >= 8 {
-        local.year()
-    } else {
-        local.year() - 1
-    }
+    if local.month() >= 8 { local.year() } else { local.year() - 1 }
 }
 
 /// Make a UUID v7 of the moment `at`.

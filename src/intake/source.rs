@@ -78,10 +78,7 @@ pub fn decoded<'a>(
     failure: &Failure,
 ) -> io::Result<Box<dyn BufRead + 'a>> {
     let inner = layers(raw, format, encoding, settings)?;
-    let noting = Noting {
-        inner,
-        failure: failure.clone(),
-    };
+    let noting = Noting { inner, failure: failure.clone() };
     Ok(Box::new(BufReader::with_capacity(64 * 1024, noting)))
 }
 
@@ -94,25 +91,17 @@ fn layers<'a>(
     let limit = settings.inflated_bytes_max;
     let plain: Box<dyn Read + 'a> = match encoding {
         Encoding::Identity => Box::new(raw),
-        Encoding::Gzip => Box::new(Named {
-            inner: MultiGzDecoder::new(BufReader::new(raw)),
-            encoding: "gzip",
-        }),
+        Encoding::Gzip => {
+            Box::new(Named { inner: MultiGzDecoder::new(BufReader::new(raw)), encoding: "gzip" })
+        }
         Encoding::Zstd => {
             let mut decoder = zstd::Decoder::new(raw)?;
             // 8 MiB windows are what the reference tool makes by default; larger ones cost memory.
             decoder.window_log_max(23)?;
-            Box::new(Named {
-                inner: decoder,
-                encoding: "zstd",
-            })
+            Box::new(Named { inner: decoder, encoding: "zstd" })
         }
     };
-    let capped = Capped {
-        inner: plain,
-        left: limit,
-        limit,
-    };
+    let capped = Capped { inner: plain, left: limit, limit };
     Ok(match format {
         Format::Content => Box::new(ContentReader::new(capped, &settings.content)),
         Format::Ndjson | Format::Xml => Box::new(capped),
@@ -149,10 +138,7 @@ impl<R: Read> Read for Named<R> {
             if SourceError::of(&error).is_some() {
                 error
             } else {
-                SourceError::Compression {
-                    encoding: self.encoding,
-                }
-                .into_io()
+                SourceError::Compression { encoding: self.encoding }.into_io()
             }
         })
     }
@@ -168,11 +154,7 @@ pub struct PieceReader {
 impl PieceReader {
     /// Read what comes through `pieces`; its end is the end of the body.
     pub fn new(pieces: Receiver<Vec<u8>>) -> Self {
-        Self {
-            pieces,
-            current: Vec::new(),
-            offset: 0,
-        }
+        Self { pieces, current: Vec::new(), offset: 0 }
     }
 }
 
@@ -209,15 +191,8 @@ mod tests {
             chunk_bytes: 100,
             uploads_max: 1,
             abandoned_upload_h: 1,
-            content: envelope::Settings {
-                quotes: envelope::Quotes::Plain,
-                inflated_bytes_max,
-            },
-            line: canonical::Settings {
-                line_bytes_max: 1000,
-                rows_max: 10,
-                value_chars_max: 100,
-            },
+            content: envelope::Settings { quotes: envelope::Quotes::Plain, inflated_bytes_max },
+            line: canonical::Settings { line_bytes_max: 1000, rows_max: 10, value_chars_max: 100 },
         }
     }
 
@@ -225,9 +200,7 @@ mod tests {
         let mut out = Vec::new();
         let failure = Failure::default();
         let mut reader = decoded(raw, Format::Xml, encoding, &settings(limit), &failure)?;
-        reader
-            .read_to_end(&mut out)
-            .map_err(|error| failure.take().unwrap_or(error))?;
+        reader.read_to_end(&mut out).map_err(|error| failure.take().unwrap_or(error))?;
         Ok(out)
     }
 
@@ -236,17 +209,9 @@ mod tests {
         let text = b"<a>xin ch\xc3\xa0o</a>".repeat(50);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&text).unwrap();
+        assert_eq!(read(&gzip.finish().unwrap(), Encoding::Gzip, 100_000).unwrap(), text);
         assert_eq!(
-            read(&gzip.finish().unwrap(), Encoding::Gzip, 100_000).unwrap(),
-            text
-        );
-        assert_eq!(
-            read(
-                &zstd::encode_all(&text[..], 3).unwrap(),
-                Encoding::Zstd,
-                100_000
-            )
-            .unwrap(),
+            read(&zstd::encode_all(&text[..], 3).unwrap(), Encoding::Zstd, 100_000).unwrap(),
             text
         );
     }
@@ -256,18 +221,12 @@ mod tests {
         let packed = zstd::encode_all(&vec![b'a'; 5000][..], 3).unwrap();
         assert_eq!(read(&packed, Encoding::Zstd, 5000).unwrap().len(), 5000);
         let error = read(&packed, Encoding::Zstd, 4999).unwrap_err();
-        assert_eq!(
-            SourceError::of(&error),
-            Some(&SourceError::Inflated { limit: 4999 })
-        );
+        assert_eq!(SourceError::of(&error), Some(&SourceError::Inflated { limit: 4999 }));
     }
 
     #[test]
     fn a_body_that_is_not_what_it_says_is_named() {
         let error = read(b"not gzip at all", Encoding::Gzip, 5000).unwrap_err();
-        assert_eq!(
-            SourceError::of(&error),
-            Some(&SourceError::Compression { encoding: "gzip" })
-        );
+        assert_eq!(SourceError::of(&error), Some(&SourceError::Compression { encoding: "gzip" }));
     }
 }

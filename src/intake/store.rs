@@ -141,10 +141,7 @@ pub async fn earlier_use(
             &[&participant_id, &key_sha256.as_slice()],
         )
         .await?;
-    Ok(row.map(|row| EarlierUse {
-        body_sha256: row.get(0),
-        receipt: row.get(1),
-    }))
+    Ok(row.map(|row| EarlierUse { body_sha256: row.get(0), receipt: row.get(1) }))
 }
 
 /// A batch taken for processing.
@@ -188,11 +185,7 @@ pub async fn claim_batch(
         )
         .await?;
     Ok(row.map(|row| ClaimedBatch {
-        key: BatchKey {
-            participant_id: row.get(0),
-            school_year: row.get(1),
-            batch_id: row.get(2),
-        },
+        key: BatchKey { participant_id: row.get(0), school_year: row.get(1), batch_id: row.get(2) },
         epoch: row.get(3),
         format: Format::from_name(row.get(4)),
         encoding: Encoding::from_name(row.get(5)),
@@ -223,19 +216,10 @@ pub async fn load_chunk(
         .query_opt(
             "SELECT codec, key_id, body FROM hocba.batch_chunk
              WHERE participant_id = $1 AND school_year = $2 AND batch_id = $3 AND chunk_no = $4",
-            &[
-                &key.participant_id,
-                &key.school_year,
-                &key.batch_id,
-                &chunk_no,
-            ],
+            &[&key.participant_id, &key.school_year, &key.batch_id, &chunk_no],
         )
         .await?;
-    Ok(row.map(|row| SealedBody {
-        codec: row.get(0),
-        key_id: row.get(1),
-        body: row.get(2),
-    }))
+    Ok(row.map(|row| SealedBody { codec: row.get(0), key_id: row.get(1), body: row.get(2) }))
 }
 
 /// How many records of a chunk went which way.

@@ -66,15 +66,7 @@ impl Intake {
         settings: Arc<Settings>,
     ) -> Self {
         let uploads = Arc::new(Semaphore::new(settings.uploads_max));
-        Self {
-            pool,
-            vault,
-            verifier,
-            signer,
-            clock,
-            settings,
-            uploads,
-        }
+        Self { pool, vault, verifier, signer, clock, settings, uploads }
     }
 
     /// Return the settings.
@@ -89,9 +81,8 @@ impl Intake {
 
     /// Begin to receive a body; refuses when too many arrive at the same time.
     pub fn begin(&self, declared: Declared) -> Result<Upload<'_>, IntakeError> {
-        let permit = Arc::clone(&self.uploads)
-            .try_acquire_owned()
-            .map_err(|_| IntakeError::Busy)?;
+        let permit =
+            Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| IntakeError::Busy)?;
         let batch_id = uuid_at(self.clock.now());
         let key =
             BatchKey::of(declared.participant_id, batch_id).ok_or(IntakeError::ClockOutOfRange)?;
@@ -99,13 +90,7 @@ impl Intake {
         let (format, encoding) = (declared.format, declared.encoding);
         let (verifier, settings) = (Arc::clone(&self.verifier), Arc::clone(&self.settings));
         let checker = tokio::task::spawn_blocking(move || {
-            check::check(
-                PieceReader::new(waiting),
-                format,
-                encoding,
-                &settings,
-                &verifier,
-            )
+            check::check(PieceReader::new(waiting), format, encoding, &settings, &verifier)
         });
         Ok(Upload {
             intake: self,
@@ -174,10 +159,7 @@ impl Upload<'_> {
     }
 
     async fn store(&mut self, chunk: &[u8]) -> Result<(), IntakeError> {
-        let sealed = self
-            .intake
-            .vault
-            .seal(&raw_context(self.key, self.chunks), chunk)?;
+        let sealed = self.intake.vault.seal(&raw_context(self.key, self.chunks), chunk)?;
         let mut client = self.intake.pool.get().await.map_err(DatabaseError::from)?;
         let tx = begin_for(&mut client, self.key.participant_id).await?;
         store::insert_chunk(&tx, self.key, self.chunks, &sealed).await?;
@@ -198,9 +180,7 @@ impl Upload<'_> {
     }
 
     async fn conclude(&mut self) -> Result<Acknowledged, IntakeError> {
-        let checked = (&mut self.checker)
-            .await
-            .map_err(|_| IntakeError::Interrupted)??;
+        let checked = (&mut self.checker).await.map_err(|_| IntakeError::Interrupted)??;
         let body_sha256: [u8; 32] = self
             .digest
             .clone()
@@ -229,15 +209,10 @@ impl Upload<'_> {
             receipt: &receipt,
         };
         if self.commit(&batch, key_sha256.as_ref()).await? {
-            return Ok(Acknowledged {
-                receipt,
-                replayed: false,
-            });
+            return Ok(Acknowledged { receipt, replayed: false });
         }
         // Two requests with the same key raced; the other one has the receipt.
-        self.earlier_use(key_sha256.as_ref(), &body_sha256)
-            .await?
-            .ok_or(IntakeError::Interrupted)
+        self.earlier_use(key_sha256.as_ref(), &body_sha256).await?.ok_or(IntakeError::Interrupted)
     }
 
     async fn earlier_use(
@@ -252,10 +227,9 @@ impl Upload<'_> {
         let tx = begin_for(&mut client, self.key.participant_id).await?;
         match store::earlier_use(&tx, self.key.participant_id, key_sha256).await? {
             None => Ok(None),
-            Some(earlier) if earlier.body_sha256 == body_sha256 => Ok(Some(Acknowledged {
-                receipt: earlier.receipt,
-                replayed: true,
-            })),
+            Some(earlier) if earlier.body_sha256 == body_sha256 => {
+                Ok(Some(Acknowledged { receipt: earlier.receipt, replayed: true }))
+            }
             Some(_) => Err(IntakeError::KeyReused),
         }
     }
@@ -306,12 +280,8 @@ impl Upload<'_> {
             "status_url": format!("/v1/batches/{}", self.key.batch_id),
         });
         let payload = jws::canonical_json(&body).map_err(|_| IntakeError::Interrupted)?;
-        let token = jws::sign_compact(
-            &payload,
-            RECEIPT_TYPE,
-            self.intake.signer.as_ref(),
-            received_at,
-        )?;
+        let token =
+            jws::sign_compact(&payload, RECEIPT_TYPE, self.intake.signer.as_ref(), received_at)?;
         body["receipt"] = token.into();
         serde_json::to_vec(&body).map_err(|_| IntakeError::Interrupted)
     }

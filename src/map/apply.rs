@@ -133,10 +133,8 @@ impl<'a> Source<'a> {
             return Ok(None);
         }
         let level = self.identity.level;
-        let subject = [text, name]
-            .into_iter()
-            .flatten()
-            .find_map(|text| self.codes.subject(level, text));
+        let subject =
+            [text, name].into_iter().flatten().find_map(|text| self.codes.subject(level, text));
         let by_name = subject
             .and_then(|subject| self.forms.subject_codes.get(&(level, subject.slug.clone())));
         let code = by_name.or_else(|| {
@@ -224,9 +222,7 @@ fn last_old_day() -> Date {
 // "Huyện Sóc Sơn" is no commune, though a commune has that name.
 fn is_commune(name: &str) -> bool {
     let name = plain(name);
-    ["xã ", "phường ", "thị trấn ", "đặc khu "]
-        .iter()
-        .any(|kind| name.starts_with(kind))
+    ["xã ", "phường ", "thị trấn ", "đặc khu "].iter().any(|kind| name.starts_with(kind))
 }
 
 fn joined<'a>(text: Option<&'a str>, join: &[Field], fields: &'a Fields) -> Option<Cow<'a, str>> {
@@ -241,9 +237,8 @@ fn joined<'a>(text: Option<&'a str>, join: &[Field], fields: &'a Fields) -> Opti
 }
 
 fn birth<'a>(text: &str, part: Part) -> Value<'a> {
-    let day = Day::parse(text).ok_or(Misfit::Form(
-        "YYYY-MM-DD, dd/MM/yyyy, YYYY-MM, MM/yyyy, yyyy",
-    ))?;
+    let day =
+        Day::parse(text).ok_or(Misfit::Form("YYYY-MM-DD, dd/MM/yyyy, YYYY-MM, MM/yyyy, yyyy"))?;
     Ok(match (part, day) {
         (Part::Date, Day::Full(date)) => Some(Cow::Owned(date.to_string())),
         (Part::Month, Day::Month(year, month)) => Some(Cow::Owned(format!("{year:04}-{month:02}"))),
@@ -256,10 +251,7 @@ fn total<'a>(text: Option<&str>, parts: &[Field], fields: &Fields, omit_zero: bo
     const FORM: Misfit = Misfit::Form("number with a decimal point");
     let values = match text {
         Some(text) => vec![text],
-        None => parts
-            .iter()
-            .filter_map(|field| fields.value(*field))
-            .collect(),
+        None => parts.iter().filter_map(|field| fields.value(*field)).collect(),
     };
     if values.is_empty() {
         return Ok(None);

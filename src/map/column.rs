@@ -128,9 +128,7 @@ impl Column {
             return Some(FaultKind::TooLong { limit });
         }
         if !self.values.is_empty() && !self.values.iter().any(|one| one == value) {
-            return Some(FaultKind::NotInList {
-                permitted: self.values.join(", "),
-            });
+            return Some(FaultKind::NotInList { permitted: self.values.join(", ") });
         }
         let permitted = match self.form {
             Some(form) => form.mismatch(value, self.length.unwrap_or(usize::MAX)),
@@ -187,10 +185,7 @@ impl Form {
                     .is_ok_and(|year| year.to_string() == value),
                 "YYYY-YYYY",
             ),
-            Self::Uuid => (
-                value.len() == 36 && uuid::Uuid::try_parse(value).is_ok(),
-                "UUID",
-            ),
+            Self::Uuid => (value.len() == 36 && uuid::Uuid::try_parse(value).is_ok(), "UUID"),
             Self::PersonalNumber => (digits(value, 12), "12 digits"),
             Self::Digits => (digits(value, length), "digits of the full length"),
             Self::Mark => (is_mark(value), "0–10 with at most one decimal, Đ, CĐ, M"),

@@ -23,18 +23,11 @@ pub(super) fn load(
 ) -> Result<RecordRules, ConfigError> {
     let text: RecordText = tables.parse(file)?;
     let source = tables.read(file)?;
-    let compiler = Compiler {
-        file,
-        source: &source,
-        forms,
-    };
+    let compiler = Compiler { file, source: &source, forms };
     let wrong = |key: &str, message: String| compiler.wrong(key, None, message);
-    let table = dictionary.table(&text.table).ok_or_else(|| {
-        wrong(
-            "table",
-            format!("`{}` is not in the dictionary", text.table),
-        )
-    })?;
+    let table = dictionary
+        .table(&text.table)
+        .ok_or_else(|| wrong("table", format!("`{}` is not in the dictionary", text.table)))?;
     let mut levels = Vec::with_capacity(text.levels.len());
     for slug in &text.levels {
         let level = Level::from_slug(slug)
@@ -44,19 +37,11 @@ pub(super) fn load(
     let mut rows = Vec::with_capacity(table.children.len());
     for child in &table.children {
         let key = format!("rows.{}", child.tag);
-        let text = text
-            .rows
-            .get(&child.tag)
-            .ok_or_else(|| wrong(&key, "is missing".to_owned()))?;
+        let text = text.rows.get(&child.tag).ok_or_else(|| wrong(&key, "is missing".to_owned()))?;
         let group = [Group::Subject, Group::History, Group::Certificate]
             .into_iter()
             .find(|group| group.name() == text.entries)
-            .ok_or_else(|| {
-                wrong(
-                    &key,
-                    "entries: subjects, history or certificates".to_owned(),
-                )
-            })?;
+            .ok_or_else(|| wrong(&key, "entries: subjects, history or certificates".to_owned()))?;
         rows.push(RowRules {
             group,
             columns: compiler.columns(
@@ -67,15 +52,10 @@ pub(super) fn load(
             )?,
         });
     }
-    if let Some(unknown) = text
-        .rows
-        .keys()
-        .find(|tag| !table.children.iter().any(|child| child.tag == **tag))
+    if let Some(unknown) =
+        text.rows.keys().find(|tag| !table.children.iter().any(|child| child.tag == **tag))
     {
-        return Err(wrong(
-            &format!("rows.{unknown}"),
-            "is not in the dictionary".to_owned(),
-        ));
+        return Err(wrong(&format!("rows.{unknown}"), "is not in the dictionary".to_owned()));
     }
     Ok(RecordRules {
         levels,
@@ -100,11 +80,7 @@ impl Compiler<'_> {
             Some(before) => format!("{}:{}", self.file, before.matches('\n').count() + 1),
             None => self.file.to_owned(),
         };
-        ConfigError::Value {
-            place,
-            key: key.to_owned(),
-            message,
-        }
+        ConfigError::Value { place, key: key.to_owned(), message }
     }
 
     fn field(
@@ -131,9 +107,8 @@ impl Compiler<'_> {
         table: &Table,
         group: Group,
     ) -> Result<Vec<ColumnRule>, ConfigError> {
-        if let Some((name, text)) = texts
-            .iter()
-            .find(|(name, _)| !table.columns.iter().any(|column| column.name == **name))
+        if let Some((name, text)) =
+            texts.iter().find(|(name, _)| !table.columns.iter().any(|column| column.name == **name))
         {
             let key = format!("{above}.{name}");
             let message = format!("is not a column of `{}`", table.name);
@@ -145,11 +120,7 @@ impl Compiler<'_> {
             .map(|column| {
                 let key = format!("{above}.{}", column.name);
                 let text = texts.get(&column.name).ok_or_else(|| {
-                    let kind = if column.required {
-                        "required column"
-                    } else {
-                        "column"
-                    };
+                    let kind = if column.required { "required column" } else { "column" };
                     self.wrong(&key, None, format!("the {kind} has no rule"))
                 })?;
                 self.rule(&key, text, column, group)
@@ -170,11 +141,7 @@ impl Compiler<'_> {
         let from = text.from.as_ref().map(field).transpose()?;
         let needs_source = !matches!(text.op, OpName::Absent | OpName::Event | OpName::Identity);
         if needs_source != from.is_some() {
-            let message = if needs_source {
-                "needs `from`"
-            } else {
-                "has no `from`"
-            };
+            let message = if needs_source { "needs `from`" } else { "has no `from`" };
             return Err(self.wrong(key, offset, message.to_owned()));
         }
         if column.required && text.op == OpName::Absent {
@@ -193,22 +160,15 @@ impl Compiler<'_> {
             let limit = column.length.unwrap_or(usize::MAX);
             form.chars().count() > limit
         };
-        if let Some(form) = short
-            .iter()
-            .flat_map(|short| short.values())
-            .map(|form| &**form)
-            .find(too_long)
+        if let Some(form) =
+            short.iter().flat_map(|short| short.values()).map(|form| &**form).find(too_long)
         {
             return Err(self.wrong(key, offset, format!("the short form `{form}` is too long")));
         }
         if let Some(default) = &text.default
             && column.fault(default).is_some()
         {
-            return Err(self.wrong(
-                key,
-                offset,
-                "the default does not fit the column".to_owned(),
-            ));
+            return Err(self.wrong(key, offset, "the default does not fit the column".to_owned()));
         }
         Ok(ColumnRule {
             op: self.op(key, offset, text, column, &field)?,
@@ -252,9 +212,9 @@ impl Compiler<'_> {
             return Err(wrong("a value of `words` does not fit the column"));
         }
         Ok(match text.op {
-            OpName::Copy => Op::Copy {
-                join: text.join.iter().map(field).collect::<Result<_, _>>()?,
-            },
+            OpName::Copy => {
+                Op::Copy { join: text.join.iter().map(field).collect::<Result<_, _>>()? }
+            }
             OpName::Absent => Op::Absent,
             OpName::Event => Op::Event(words.ok_or_else(|| wrong("needs `words`"))?),
             OpName::Identity => match text.part {
@@ -284,11 +244,7 @@ impl Compiler<'_> {
             OpName::Mark => Op::Mark { whole: text.whole },
             OpName::Province => Op::Province,
             OpName::Commune => Op::Commune {
-                within: field(
-                    text.within
-                        .as_ref()
-                        .ok_or_else(|| wrong("needs `within`"))?,
-                )?,
+                within: field(text.within.as_ref().ok_or_else(|| wrong("needs `within`"))?)?,
             },
             OpName::PlaceProvince => Op::PlaceProvince,
             OpName::PlaceCommune => Op::PlaceCommune,

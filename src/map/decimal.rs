@@ -43,17 +43,7 @@ mod tests {
         ] {
             assert_eq!(write(parse(text).unwrap()), written);
         }
-        for wrong in [
-            "",
-            ".",
-            "1.",
-            ".5",
-            "-1",
-            "1.00001",
-            "x",
-            "1.2.3",
-            "9999999999",
-        ] {
+        for wrong in ["", ".", "1.", ".5", "-1", "1.00001", "x", "1.2.3", "9999999999"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

@@ -205,10 +205,7 @@ fn nest(flat: Vec<Table>) -> Result<Dictionary, ConfigError> {
     let names: BTreeSet<String> = flat.iter().map(|table| table.name.clone()).collect();
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for table in flat {
-        let parent = table
-            .name
-            .rsplit_once('_')
-            .filter(|(parent, _)| names.contains(*parent));
+        let parent = table.name.rsplit_once('_').filter(|(parent, _)| names.contains(*parent));
         match parent {
             None => {
                 tables.insert(table.name.clone(), table);
@@ -227,10 +224,7 @@ fn nest(flat: Vec<Table>) -> Result<Dictionary, ConfigError> {
         }
     }
     Ok(Dictionary {
-        tables: tables
-            .into_iter()
-            .map(|(name, table)| (name, Arc::new(table)))
-            .collect(),
+        tables: tables.into_iter().map(|(name, table)| (name, Arc::new(table))).collect(),
     })
 }
 

@@ -30,10 +30,7 @@ use record::{Row, Values};
 use rule::{ColumnRule, RecordRules, ShortForms};
 
 /// Paths below `config/` of the national tables.
-pub const FILES: [&str; 2] = [
-    "mappings/national-primary.toml",
-    "mappings/national-secondary.toml",
-];
+pub const FILES: [&str; 2] = ["mappings/national-primary.toml", "mappings/national-secondary.toml"];
 
 /// The tables that turn transcripts into national records, compiled once.
 #[derive(Debug)]
@@ -61,11 +58,7 @@ impl Mapping {
             }
             records.push(rules);
         }
-        Ok(Self {
-            dictionary,
-            forms,
-            records,
-        })
+        Ok(Self { dictionary, forms, records })
     }
 
     /// Return the dictionary the records follow.
@@ -85,22 +78,10 @@ pub fn map(
     transcript: ValidTranscript,
     stamp: &Stamp,
 ) -> Result<NationalRecord, Vec<Violation>> {
-    let ValidTranscript {
-        identity,
-        transcript,
-        ..
-    } = &transcript;
-    let Some(rules) = mapping
-        .records
-        .iter()
-        .find(|rules| rules.levels.contains(&identity.level))
+    let ValidTranscript { identity, transcript, .. } = &transcript;
+    let Some(rules) = mapping.records.iter().find(|rules| rules.levels.contains(&identity.level))
     else {
-        return Err(vec![violation(
-            "map.no-table",
-            Place::Record,
-            Vec::new(),
-            "",
-        )]);
+        return Err(vec![violation("map.no-table", Place::Record, Vec::new(), "")]);
     };
     let source = Source {
         transcript,
@@ -108,22 +89,14 @@ pub fn map(
         stamp,
         codes,
         forms: &mapping.forms,
-        on: transcript
-            .value(rules.codes_at)
-            .and_then(Day::parse)
-            .and_then(Day::full),
+        on: transcript.value(rules.codes_at).and_then(Day::parse).and_then(Day::full),
     };
     let mut filling = Filling {
         values: Values::with_capacity(TEXT_BYTES, rules.columns.len() * 3),
         violations: Vec::new(),
     };
-    let columns = filling.fill(
-        &source,
-        &rules.table,
-        &rules.columns,
-        &transcript.general,
-        Entry::General,
-    );
+    let columns =
+        filling.fill(&source, &rules.table, &rules.columns, &transcript.general, Entry::General);
     let mut rows = Vec::with_capacity(rules.rows.len());
     for (child, row_rules) in rules.table.children.iter().zip(&rules.rows) {
         let entries = match row_rules.group {
@@ -192,8 +165,7 @@ impl Filling {
             let value = match source.value(rule, fields, sole) {
                 Ok(value) => value,
                 Err(misfit) => {
-                    self.violations
-                        .push(of_misfit(&table.name, column, entry.place(rule), misfit));
+                    self.violations.push(of_misfit(&table.name, column, entry.place(rule), misfit));
                     None
                 }
             };
@@ -202,8 +174,7 @@ impl Filling {
                 None => self.values.push(""),
                 Some(Ok(value)) => self.values.push(value),
                 Some(Err(fault)) => {
-                    self.violations
-                        .push(of_fault(&table.name, column, entry.place(rule), fault));
+                    self.violations.push(of_fault(&table.name, column, entry.place(rule), fault));
                     self.values.push("");
                 }
             }
@@ -256,10 +227,9 @@ fn is_xml_text(value: &str) -> bool {
 fn of_fault(table: &str, column: &Column, place: Place, fault: FaultKind) -> Violation {
     let permitted = |text: String| vec![("permitted".to_owned(), text)];
     let (id, args) = match fault {
-        FaultKind::TooLong { limit } => (
-            "map.too-long",
-            vec![("limit".to_owned(), limit.to_string())],
-        ),
+        FaultKind::TooLong { limit } => {
+            ("map.too-long", vec![("limit".to_owned(), limit.to_string())])
+        }
         FaultKind::NotInList { permitted: list } => ("map.not-in-list", permitted(list)),
         FaultKind::NotOfForm { permitted: form } => ("map.wrong-form", permitted(form.to_owned())),
         FaultKind::OutOfRange { permitted: range } => ("map.out-of-range", permitted(range)),

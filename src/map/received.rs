@@ -39,10 +39,7 @@ impl Dictionary {
     ///
     /// Its seal, if any, is passed over; nothing is looked up or verified. Never panics.
     pub fn check_record(&self, xml: &[u8]) -> Received {
-        let mut checker = Checker {
-            reader: None,
-            received: Received::default(),
-        };
+        let mut checker = Checker { reader: None, received: Received::default() };
         match std::str::from_utf8(xml) {
             Ok(text) => {
                 let mut reader = Reader::from_str(text);
@@ -73,10 +70,7 @@ enum Node<'a> {
 impl<'a> Checker<'a> {
     fn fault(&mut self, column: &str, kind: FaultKind) {
         if self.received.faults.len() < FAULTS_MAX {
-            self.received.faults.push(Fault {
-                column: column.to_owned(),
-                kind,
-            });
+            self.received.faults.push(Fault { column: column.to_owned(), kind });
         }
     }
 
@@ -301,12 +295,7 @@ struct Seen<'t, 'a> {
 
 impl<'t> Seen<'t, '_> {
     fn new(columns: &'t [Column], above: &str) -> Self {
-        Self {
-            columns,
-            above: above.to_owned(),
-            values: vec![None; columns.len()],
-            next: 0,
-        }
+        Self { columns, above: above.to_owned(), values: vec![None; columns.len()], next: 0 }
     }
 
     fn path(&self, tag: &str) -> String {

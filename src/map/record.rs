@@ -68,10 +68,7 @@ pub(super) type Row = std::ops::Range<usize>;
 
 impl Values {
     pub(super) fn with_capacity(text: usize, columns: usize) -> Self {
-        Self {
-            text: String::with_capacity(text),
-            ends: Vec::with_capacity(columns),
-        }
+        Self { text: String::with_capacity(text), ends: Vec::with_capacity(columns) }
     }
 
     /// Return the position the next value will have.

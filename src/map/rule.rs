@@ -172,9 +172,7 @@ pub(super) struct ShortForms {
 }
 
 fn folded(table: &BTreeMap<String, String>) -> Words {
-    let entries = table
-        .iter()
-        .map(|(name, value)| (plain(name), value.as_str().into()));
+    let entries = table.iter().map(|(name, value)| (plain(name), value.as_str().into()));
     Arc::new(entries.collect())
 }
 
@@ -209,15 +207,9 @@ impl ShortForms {
             }
         }
         let compile = |tables: &BTreeMap<String, BTreeMap<String, String>>| {
-            let entries = tables
-                .iter()
-                .map(|(name, table)| (name.clone(), folded(table)));
+            let entries = tables.iter().map(|(name, table)| (name.clone(), folded(table)));
             entries.collect()
         };
-        Ok(Self {
-            short: compile(&text.short),
-            words: compile(&text.words),
-            subject_codes,
-        })
+        Ok(Self { short: compile(&text.short), words: compile(&text.words), subject_codes })
     }
 }

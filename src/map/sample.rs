@@ -72,10 +72,7 @@ fn general(level: &str, circular: &str, grade: &str, class: &str) -> Fields {
         (Field::ClassName, class),
         (Field::Promoted, "1"),
         (Field::GradeCompleted, "1"),
-        (
-            Field::HomeroomComment,
-            "Chăm ngoan <rất> tốt\r\nCần phát huy.",
-        ),
+        (Field::HomeroomComment, "Chăm ngoan <rất> tốt\r\nCần phát huy."),
         (Field::AbsencesExcused, "2"),
         (Field::AbsencesUnexcused, "0"),
         (Field::Award, "Học sinh Xuất sắc"),

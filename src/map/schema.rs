@@ -48,10 +48,7 @@ pub(super) fn xsd(dictionary: &Dictionary) -> String {
             }
         }
         let name = &table.name;
-        let _ = writeln!(
-            choice,
-            "        <xs:element name=\"{name}\" type=\"{name}\"/>"
-        );
+        let _ = writeln!(choice, "        <xs:element name=\"{name}\" type=\"{name}\"/>");
         let _ = writeln!(names, "          <xs:enumeration value=\"{name}\"/>");
         complex_type(table, name, &mut simple, &mut types);
     }
@@ -90,16 +87,7 @@ fn complex_type(table: &Table, name: &str, simple: &mut Texts, out: &mut String)
             }
             open = group;
         }
-        element(
-            column,
-            if group.is_some() {
-                "        "
-            } else {
-                "      "
-            },
-            simple,
-            out,
-        );
+        element(column, if group.is_some() { "        " } else { "      " }, simple, out);
     }
     for child in &table.children {
         let row = &child.table.name;
@@ -135,11 +123,7 @@ fn element(column: &Column, indent: &str, simple: &mut Texts, out: &mut String) 
         return;
     }
     if column.min.is_some() || column.max.is_some() {
-        let base = if column.kind == ColumnType::Int {
-            "xs:int"
-        } else {
-            "number"
-        };
+        let base = if column.kind == ColumnType::Int { "xs:int" } else { "number" };
         let _ = writeln!(out, "{indent}<xs:element name=\"{name}\"{occurs}>");
         let _ = writeln!(
             out,
@@ -179,10 +163,7 @@ fn element(column: &Column, indent: &str, simple: &mut Texts, out: &mut String) 
             format!("text_{length}")
         }
     };
-    let _ = writeln!(
-        out,
-        "{indent}<xs:element name=\"{name}\" type=\"{kind}\"{occurs}/>"
-    );
+    let _ = writeln!(out, "{indent}<xs:element name=\"{name}\" type=\"{kind}\"{occurs}/>");
 }
 
 fn text_type(length: usize, digits: bool, out: &mut String) {
@@ -191,10 +172,7 @@ fn text_type(length: usize, digits: bool, out: &mut String) {
             format!("text_{length}"),
             format!("<xs:minLength value=\"1\"/>\n      <xs:maxLength value=\"{length}\"/>"),
         ),
-        true => (
-            format!("digits_{length}"),
-            format!("<xs:pattern value=\"[0-9]{{{length}}}\"/>"),
-        ),
+        true => (format!("digits_{length}"), format!("<xs:pattern value=\"[0-9]{{{length}}}\"/>")),
     };
     let _ = write!(
         out,

@@ -19,10 +19,7 @@ fn refused(transcript: ValidTranscript) -> Vec<(String, String, String)> {
         .into_iter()
         .map(|violation| {
             let message = violation.message();
-            assert!(
-                !message.vi.contains('{') && !message.en.contains('{'),
-                "{message:?}"
-            );
+            assert!(!message.vi.contains('{') && !message.en.contains('{'), "{message:?}");
             assert!(message.vi != message.en, "{message:?}");
             let column = violation.args.iter().find(|(name, _)| name == "column");
             let column = column.map(|(_, column)| column.clone()).unwrap_or_default();
@@ -65,12 +62,7 @@ fn validate(batch: &str) -> Result<(), String> {
         .stderr(Stdio::piped())
         .spawn()
         .expect("xmllint is needed: apt-get install libxml2-utils");
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(batch.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(batch.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     match output.status.code() {
@@ -88,20 +80,15 @@ fn the_schema_is_the_dictionary() {
         std::fs::write(SCHEMA, &expected).unwrap();
     }
     let stored = std::fs::read_to_string(SCHEMA).unwrap();
-    assert!(
-        stored == expected,
-        "run with UPDATE_GOLDEN=1 and review the difference"
-    );
+    assert!(stored == expected, "run with UPDATE_GOLDEN=1 and review the difference");
 }
 
 #[test]
 fn mapped_records_validate_against_the_schema() {
     let mut cancelled = stamp(Event::Cancel, 3);
     cancelled.record_id = crate::transcript::RecordId(uuid::Uuid::from_u128(7));
-    let records = [
-        xml(&mapped(primary())),
-        xml(&map(&MAPPING, &CODES, secondary(), &cancelled).unwrap()),
-    ];
+    let records =
+        [xml(&mapped(primary())), xml(&map(&MAPPING, &CODES, secondary(), &cancelled).unwrap())];
     validate(&batch(&records)).unwrap();
 }
 
@@ -110,52 +97,24 @@ fn the_schema_and_the_strict_check_refuse_the_same_records() {
     let record = xml(&mapped(primary()));
     let second = xml(&mapped(secondary()));
     for (record, from, to) in [
-        (
-            &record,
-            "<thongtu>27/2020</thongtu>",
-            "<thongtu>27/2020/TT-BGDĐT</thongtu>",
-        ),
+        (&record, "<thongtu>27/2020</thongtu>", "<thongtu>27/2020/TT-BGDĐT</thongtu>"),
         (&record, "<thongtu>27/2020</thongtu>", ""),
         (&record, "<gioitinh>2</gioitinh>", "<gioitinh>3</gioitinh>"),
         (&record, "<gioitinh>2</gioitinh>", "<gioitinh></gioitinh>"),
-        (
-            &record,
-            "<mucdatduoc>T</mucdatduoc>",
-            "<mucdatduoc>K</mucdatduoc>",
-        ),
+        (&record, "<mucdatduoc>T</mucdatduoc>", "<mucdatduoc>K</mucdatduoc>"),
         (&record, "<mucdatduoc>T</mucdatduoc>", "<la>T</la>"),
         (&record, "<diemkiemtradinhky>9<", "<diemkiemtradinhky>9.5<"),
         (&record, "2016-05-17", "17/05/2016"),
         (&record, "<namhoc>2025-2026<", "<namhoc>2025<"),
         (&record, "<tenlop>4A</tenlop><xeploai>", "<xeploai>"),
-        (
-            &record,
-            "<ngaythangnamsinh>2016-05-17</ngaythangnamsinh>",
-            "",
-        ),
-        (
-            &record,
-            "</ngaythangnamsinh>",
-            "</ngaythangnamsinh><namsinh>2016</namsinh>",
-        ),
+        (&record, "<ngaythangnamsinh>2016-05-17</ngaythangnamsinh>", ""),
+        (&record, "</ngaythangnamsinh>", "</ngaythangnamsinh><namsinh>2016</namsinh>"),
         (&record, "<phienban>1<", "<phienban>0<"),
         (&record, "<sukien>NEW<", "<sukien>UPdate<"),
-        (
-            &record,
-            "T09:12:31</thoigiancapnhat>",
-            "T09:12:31+07:00</thoigiancapnhat>",
-        ),
-        (
-            &record,
-            "<trichluc>0</trichluc>",
-            "<trichluc>false</trichluc>",
-        ),
+        (&record, "T09:12:31</thoigiancapnhat>", "T09:12:31+07:00</thoigiancapnhat>"),
+        (&record, "<trichluc>0</trichluc>", "<trichluc>false</trichluc>"),
         (&record, "<masogd>01</masogd>", "<masogd>001</masogd>"),
-        (
-            &record,
-            "<sodinhdanh>001316000001<",
-            "<sodinhdanh>01316000001<",
-        ),
+        (&record, "<sodinhdanh>001316000001<", "<sodinhdanh>01316000001<"),
         (&second, "<diemhocky1>8.5<", "<diemhocky1>10.5<"),
         (&second, "<sobuoinghi>2<", "<sobuoinghi>0<"),
         (&second, "<sobuoinghi>2<", "<sobuoinghi>301<"),
@@ -174,10 +133,7 @@ fn the_schema_and_the_strict_check_refuse_the_same_records() {
     ] {
         let broken = record.replacen(from, to, 1);
         assert_ne!(&broken, record, "{from}");
-        assert!(
-            validate(&batch(std::slice::from_ref(&broken))).is_err(),
-            "schema: {to}"
-        );
+        assert!(validate(&batch(std::slice::from_ref(&broken))).is_err(), "schema: {to}");
         let received = MAPPING.dictionary().check_record(broken.as_bytes());
         assert!(!received.faults.is_empty(), "check: {to}");
     }
@@ -208,22 +164,16 @@ fn a_record_is_written_in_canonical_form_with_its_columns_in_order() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("xmllint is needed: apt-get install libxml2-utils");
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
 }
 
 #[test]
 fn a_mapped_record_is_received_without_a_fault() {
-    for (transcript, table) in [
-        (primary(), "thongtinsohocbasotieuhoc"),
-        (secondary(), "thongtinsohocbasothcsthpt"),
-    ] {
+    for (transcript, table) in
+        [(primary(), "thongtinsohocbasotieuhoc"), (secondary(), "thongtinsohocbasothcsthpt")]
+    {
         let record = mapped(transcript);
         let sealed = xml(&record).replace("</BanGhi>", &format!("{SEAL}</BanGhi>"));
         let received = MAPPING.dictionary().check_record(sealed.as_bytes());
@@ -240,18 +190,8 @@ fn a_mapped_record_is_received_without_a_fault() {
 fn what_is_no_record_is_refused_without_a_panic() {
     let record = xml(&mapped(primary()));
     let check = |text: &str| MAPPING.dictionary().check_record(text.as_bytes()).faults;
-    let malformed = [Fault {
-        column: String::new(),
-        kind: FaultKind::Malformed,
-    }];
-    for text in [
-        "",
-        "<",
-        "<BanGhi",
-        "<x></x>",
-        "text",
-        "<BanGhi Id=\"b\" Id=\"c\"></BanGhi>",
-    ] {
+    let malformed = [Fault { column: String::new(), kind: FaultKind::Malformed }];
+    for text in ["", "<", "<BanGhi", "<x></x>", "text", "<BanGhi Id=\"b\" Id=\"c\"></BanGhi>"] {
         assert_eq!(check(text), malformed, "{text}");
     }
     for end in (0..record.len()).filter(|end| record.is_char_boundary(*end)) {
@@ -292,10 +232,7 @@ fn a_wrong_table_is_named_with_file_and_line() {
         (
             "hovaten = { from = \"student_name\" }",
             "hovaten = { op = \"absent\" }",
-            format!(
-                "{file}:{}: columns.hovaten: the column is required",
-                line("hovaten = ")
-            ),
+            format!("{file}:{}: columns.hovaten: the column is required", line("hovaten = ")),
         ),
         (
             "hovaten = { from = \"student_name\" }",
@@ -310,16 +247,9 @@ fn a_wrong_table_is_named_with_file_and_line() {
         (
             "mamonhoc = {",
             "mamonho = {",
-            format!(
-                "{file}:{}: rows.dsbangdiem.columns.mamonho",
-                line("mamonhoc = ")
-            ),
+            format!("{file}:{}: rows.dsbangdiem.columns.mamonho", line("mamonhoc = ")),
         ),
-        (
-            "op = \"gender\"",
-            "op = \"sex\"",
-            format!("{file}:{}", line("op = \"gender\", from")),
-        ),
+        ("op = \"gender\"", "op = \"sex\"", format!("{file}:{}", line("op = \"gender\", from"))),
     ] {
         assert!(text.contains(from), "{from}");
         std::fs::write(directory.path().join(file), text.replacen(from, to, 1)).unwrap();

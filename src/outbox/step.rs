@@ -16,13 +16,7 @@ pub fn step(
     now: Timestamp,
     rng: &mut dyn RngCore,
 ) -> (Batch, Vec<Command>) {
-    let mut next = Step {
-        policy,
-        batch: batch.clone(),
-        commands: Vec::new(),
-        now,
-        rng,
-    };
+    let mut next = Step { policy, batch: batch.clone(), commands: Vec::new(), now, rng };
     match (batch.state, event) {
         (BatchState::Settled | BatchState::Split, _) => {}
         (BatchState::Forming, Event::Frozen) => next.enter(BatchState::Formed, None),
@@ -61,10 +55,8 @@ pub fn step(
 
 /// Draw the pause before attempt `k + 1`: full jitter, `random(0, min(cap, base·2^k))`.
 pub fn backoff_ms(policy: &Policy, k: u32, rng: &mut dyn RngCore) -> u64 {
-    let doubled = policy
-        .backoff_base_ms
-        .saturating_mul(1_u64 << k.min(32))
-        .min(policy.backoff_cap_ms);
+    let doubled =
+        policy.backoff_base_ms.saturating_mul(1_u64 << k.min(32)).min(policy.backoff_cap_ms);
     rng.random_range(0..=doubled)
 }
 
@@ -191,8 +183,7 @@ impl Step<'_> {
     }
 
     fn halt(&mut self) {
-        self.commands
-            .push(Command::HaltDestination(Reason::PeerRefusesUs));
+        self.commands.push(Command::HaltDestination(Reason::PeerRefusesUs));
         self.commands.push(Command::Alarm(Reason::PeerRefusesUs));
     }
 
@@ -307,6 +298,5 @@ impl Step<'_> {
 
 fn after(time: Timestamp, ms: u64) -> Timestamp {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-    time.checked_add(SignedDuration::from_millis(ms))
-        .unwrap_or(Timestamp::MAX)
+    time.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
 }

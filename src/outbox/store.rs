@@ -49,15 +49,7 @@ pub async fn enqueue(
                  (participant_id, school_year, record_id, destination, version, digest, priority)
              SELECT * FROM unnest($1::int[], $2::smallint[], $3::uuid[], $4::text[], $5::int[],
                                   $6::bytea[], $7::smallint[])",
-            &[
-                &participants,
-                &years,
-                &records,
-                &destinations,
-                &versions,
-                &digests,
-                &priorities,
-            ],
+            &[&participants, &years, &records, &destinations, &versions, &digests, &priorities],
         )
         .await?;
     transaction
@@ -246,9 +238,7 @@ pub async fn is_settled(pool: &Pool, destination: &str) -> Result<bool, Database
 pub async fn may_send(pool: &Pool, destination: &str) -> Result<bool, DatabaseError> {
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
-    Ok(super::destination::store::gate(&transaction, destination)
-        .await?
-        .is_some())
+    Ok(super::destination::store::gate(&transaction, destination).await?.is_some())
 }
 
 /// Begin a transaction for one participant in which statements keep to the indexes.

@@ -149,10 +149,9 @@ impl Examiner {
                 self.open_xml(batch.received_at, &bytes, &inherited),
                 stored_xml(&bytes, &inherited),
             ),
-            Source::Line(bytes) => (
-                self.open_line(batch.received_at, &bytes),
-                stored(SOURCE_JSON, &bytes),
-            ),
+            Source::Line(bytes) => {
+                (self.open_line(batch.received_at, &bytes), stored(SOURCE_JSON, &bytes))
+            }
         };
         let mut draft = Draft {
             record_id: uuid_at(self.clock.now()),
@@ -243,14 +242,11 @@ impl Examiner {
         violations: &[Violation],
         sealed: Option<&[u8]>,
     ) -> Result<NewRecord, ExamineError> {
-        let source = self
-            .vault
-            .seal(&draft.context(KIND_SOURCE), &draft.stored)?;
+        let source = self.vault.seal(&draft.context(KIND_SOURCE), &draft.stored)?;
         let national = match sealed {
-            Some(sealed) => Some((
-                self.vault.seal(&draft.context(KIND_NATIONAL), sealed)?,
-                sha256(sealed),
-            )),
+            Some(sealed) => {
+                Some((self.vault.seal(&draft.context(KIND_NATIONAL), sealed)?, sha256(sealed)))
+            }
             None => None,
         };
         let reports: Vec<_> = violations
@@ -262,10 +258,7 @@ impl Examiner {
             school_year: draft.facts.school_year,
             position: draft.position,
             transcript_code: draft.facts.code,
-            subject: draft
-                .facts
-                .subject
-                .map(|subject| (subject.key_id, subject.value)),
+            subject: draft.facts.subject.map(|subject| (subject.key_id, subject.value)),
             source_sha256: draft.source_sha256,
             level: draft.facts.level,
             circular: draft.facts.circular,
@@ -285,9 +278,7 @@ impl Examiner {
             school_year: value(Field::SchoolYear)
                 .and_then(|text| text.parse::<SchoolYear>().ok())
                 .map_or(0, SchoolYear::start),
-            level: value(Field::Level)
-                .and_then(|text| self.rules.level(text))
-                .map(Level::number),
+            level: value(Field::Level).and_then(|text| self.rules.level(text)).map(Level::number),
             circular: value(Field::Circular)
                 .and_then(|text| self.rules.circular(text))
                 .map(Circular::name),
@@ -303,15 +294,12 @@ impl Examiner {
         bytes: &[u8],
         inherited: &Inherited,
     ) -> Result<Opened, Vec<Violation>> {
-        let verified = self
-            .verifier
-            .verify_record(bytes, inherited)
-            .map_err(|faults| {
-                faults
-                    .iter()
-                    .map(|fault| outside_rule("signature", fault.code(), fault.role.as_deref()))
-                    .collect::<Vec<_>>()
-            })?;
+        let verified = self.verifier.verify_record(bytes, inherited).map_err(|faults| {
+            faults
+                .iter()
+                .map(|fault| outside_rule("signature", fault.code(), fault.role.as_deref()))
+                .collect::<Vec<_>>()
+        })?;
         let mut violations = self.check_signers(&verified.signers, received_at);
         let decoded = ministry::decode(&verified.data, &self.ministry)?;
         violations.extend(decoded.warnings);
@@ -380,11 +368,7 @@ impl Examiner {
                 (&signer.personal_number, verdict.personal_number())
                 && block != certificate
             {
-                violations.push(outside_rule(
-                    "trust",
-                    "signer-number-differs",
-                    Some(&signer.role),
-                ));
+                violations.push(outside_rule("trust", "signer-number-differs", Some(&signer.role)));
             }
         }
         violations
@@ -434,28 +418,17 @@ fn declared_on(bytes: &[u8], inherited: &Inherited) -> Vec<u8> {
         .iter()
         .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'))
         .unwrap_or(bytes.len());
-    let tag_end = bytes
-        .iter()
-        .position(|byte| *byte == b'>')
-        .unwrap_or(bytes.len());
+    let tag_end = bytes.iter().position(|byte| *byte == b'>').unwrap_or(bytes.len());
     let tag = String::from_utf8_lossy(&bytes[name_end..tag_end]).into_owned();
     let mut out = bytes[..name_end].to_vec();
     let namespaces = inherited.namespaces.iter().map(|(prefix, uri)| {
-        let name = if prefix.is_empty() {
-            "xmlns".to_owned()
-        } else {
-            format!("xmlns:{prefix}")
-        };
+        let name = if prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{prefix}") };
         (name, uri)
     });
-    let attributes = inherited
-        .xml_attributes
-        .iter()
-        .map(|(name, value)| (name.clone(), value));
+    let attributes = inherited.xml_attributes.iter().map(|(name, value)| (name.clone(), value));
     for (name, value) in namespaces.chain(attributes) {
         let declared = tag.split_ascii_whitespace().any(|part| {
-            part.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.trim_start().starts_with('='))
+            part.strip_prefix(name.as_str()).is_some_and(|rest| rest.trim_start().starts_with('='))
         });
         if !declared {
             out.extend_from_slice(
@@ -468,14 +441,10 @@ fn declared_on(bytes: &[u8], inherited: &Inherited) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .try_into()
-        .unwrap_or([0; 32])
+    digest(&SHA256, bytes).as_ref().try_into().unwrap_or([0; 32])
 }
 
 /// Return the day of `at` in Vietnam (UTC+7, no daylight saving).
 pub fn vietnam_date(at: Timestamp) -> Date {
-    at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7)))
-        .date()
+    at.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(7))).date()
 }

@@ -87,18 +87,8 @@ impl Processor {
         settings: Settings,
     ) -> Self {
         let available = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if settings.threads == 0 {
-            available
-        } else {
-            settings.threads
-        };
-        Self {
-            pool,
-            examiner,
-            intake,
-            settings,
-            threads,
-        }
+        let threads = if settings.threads == 0 { available } else { settings.threads };
+        Self { pool, examiner, intake, settings, threads }
     }
 
     /// Process batches until `shutdown` is requested; a batch in hand is finished first.
@@ -264,10 +254,7 @@ impl Processor {
     ) -> Result<(), ProcessError> {
         let mut seen = HashSet::new();
         let mut taken: HashSet<(uuid::Uuid, i32)> = HashSet::new();
-        for record in fresh
-            .iter()
-            .filter(|record| record.state == RecordState::Sealed)
-        {
+        for record in fresh.iter().filter(|record| record.state == RecordState::Sealed) {
             if let Some(code) = record.transcript_code
                 && !seen.insert(code)
             {
@@ -277,17 +264,11 @@ impl Processor {
         let first: Vec<&NewRecord> = fresh
             .iter()
             .filter(|r| r.state == RecordState::Sealed)
-            .filter(|r| {
-                r.transcript_code
-                    .is_some_and(|code| !taken.contains(&(code, r.position)))
-            })
+            .filter(|r| r.transcript_code.is_some_and(|code| !taken.contains(&(code, r.position))))
             .collect();
         let used = register::store::claim_codes(tx, participant, &first).await?;
         let mut rejected = Vec::new();
-        for record in fresh
-            .iter_mut()
-            .filter(|record| record.state == RecordState::Sealed)
-        {
+        for record in fresh.iter_mut().filter(|record| record.state == RecordState::Sealed) {
             let Some(code) = record.transcript_code else {
                 continue;
             };
@@ -329,12 +310,8 @@ impl Processor {
             context.update(record.state.name().as_bytes());
             context.update(&record.source_sha256);
         }
-        let digest: String = context
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest: String =
+            context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         Leaf {
             at: self.examiner.clock.now(),
             actor: "process:work".to_owned(),
@@ -363,17 +340,11 @@ impl Processor {
         if !intake::store::finish(&tx, batch, refusal.as_ref()).await? {
             return Err(ProcessError::TakenOver);
         }
-        let kind = refusal
-            .as_ref()
-            .and_then(|problem| problem.get("reason").cloned());
+        let kind = refusal.as_ref().and_then(|problem| problem.get("reason").cloned());
         let leaf = Leaf {
             at: self.examiner.clock.now(),
             actor: "process:work".to_owned(),
-            action: if refusal.is_some() {
-                "batch.refused"
-            } else {
-                "batch.done"
-            },
+            action: if refusal.is_some() { "batch.refused" } else { "batch.done" },
             object: format!("batch:{}", batch.key.batch_id),
             details: serde_json::json!({ "reason": kind }),
         };
@@ -405,11 +376,7 @@ fn split_repeats(records: &mut Vec<NewRecord>) -> (Vec<NewRecord>, Vec<Repeat>) 
     for record in records.drain(..) {
         match first.get(&record.source_sha256) {
             Some(&(record_year, record_id)) => {
-                repeats.push(Repeat {
-                    position: record.position,
-                    record_year,
-                    record_id,
-                });
+                repeats.push(Repeat { position: record.position, record_year, record_id });
             }
             None => {
                 first.insert(record.source_sha256, (record.school_year, record.record_id));
@@ -422,10 +389,7 @@ fn split_repeats(records: &mut Vec<NewRecord>) -> (Vec<NewRecord>, Vec<Repeat>) 
 
 fn count(records: &[NewRecord], repeats: usize, next_position: i32) -> Progress {
     let number = |state| {
-        let count = records
-            .iter()
-            .filter(|record| record.state == state)
-            .count();
+        let count = records.iter().filter(|record| record.state == state).count();
         i32::try_from(count).unwrap_or(i32::MAX)
     };
     Progress {
@@ -457,10 +421,7 @@ fn push_violation(violations: &mut serde_json::Value, violation: &Violation) {
 
 fn list_problem(module: &str, code: &str) -> Problem {
     let reason = crate::platform::texts::both(&format!("{module}.{code}"), &[]);
-    let args = [
-        ("reason_vi", reason.vi.as_str()),
-        ("reason_en", reason.en.as_str()),
-    ];
+    let args = [("reason_vi", reason.vi.as_str()), ("reason_en", reason.en.as_str())];
     Problem::new(422, "list-signature-refused", &args).with("reason", code)
 }
 
@@ -486,20 +447,9 @@ struct Opener {
 
 impl Opener {
     fn open(&self, failure: &Failure) -> io::Result<Box<dyn BufRead + '_>> {
-        let raw = StoredReader {
-            opener: self,
-            chunk: Vec::new(),
-            offset: 0,
-            next: 0,
-            ended: false,
-        };
-        decoded(
-            raw,
-            self.batch.format,
-            self.batch.encoding,
-            &self.intake,
-            failure,
-        )
+        let raw =
+            StoredReader { opener: self, chunk: Vec::new(), offset: 0, next: 0, ended: false };
+        decoded(raw, self.batch.format, self.batch.encoding, &self.intake, failure)
     }
 
     async fn load(&self, chunk_no: i32) -> Result<Option<Vec<u8>>, ProcessError> {
@@ -572,14 +522,9 @@ impl ChunkReader {
         let failure = Failure::default();
         let reader = self.opener.open(&failure)?;
         let broken = |error: &dyn std::fmt::Display| {
-            failure
-                .take()
-                .unwrap_or_else(|| io::Error::other(error.to_string()))
+            failure.take().unwrap_or_else(|| io::Error::other(error.to_string()))
         };
-        let mut waiting = Waiting {
-            items: Vec::new(),
-            bytes: 0,
-        };
+        let mut waiting = Waiting { items: Vec::new(), bytes: 0 };
         match format {
             Format::Content | Format::Xml => {
                 for (position, slice) in self.examiner.verifier.records(reader).enumerate() {
@@ -593,10 +538,8 @@ impl ChunkReader {
                 let mut position = 0;
                 while let Some(line) = lines.next_line().map_err(|error| broken(&error))? {
                     // Reception refuses a body with a line that is too long, so none is passed over here.
-                    let octets = line
-                        .octets
-                        .ok_or_else(|| io::Error::other("a line is too long"))?
-                        .to_vec();
+                    let octets =
+                        line.octets.ok_or_else(|| io::Error::other("a line is too long"))?.to_vec();
                     self.add(&mut waiting, position, Source::Line(octets), chunks)?;
                     position += 1;
                 }

@@ -22,19 +22,13 @@ pub type SharedClock = Arc<dyn Clock>;
 pub struct SystemClock;
 
 static PROCESS_START: LazyLock<Instant> = LazyLock::new(|| {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one door to monotonic time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to monotonic time")]
     Instant::now()
 });
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one door to the wall clock"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
         Timestamp::now()
     }
 
@@ -53,10 +47,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// Start at `start` and stand still.
     pub fn new(start: Timestamp) -> Self {
-        Self {
-            start,
-            moved_ms: AtomicI64::new(0),
-        }
+        Self { start, moved_ms: AtomicI64::new(0) }
     }
 
     /// Move forward by `ms` milliseconds.

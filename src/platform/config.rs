@@ -69,9 +69,8 @@ impl Tables {
                 return read_file(&path);
             }
         }
-        let file = BuiltinFiles::get(name).ok_or_else(|| ConfigError::NoSuchTable {
-            name: name.to_owned(),
-        })?;
+        let file = BuiltinFiles::get(name)
+            .ok_or_else(|| ConfigError::NoSuchTable { name: name.to_owned() })?;
         String::from_utf8(file.data.into_owned()).map_err(|error| ConfigError::Syntax {
             place: name.to_owned(),
             message: error.to_string(),
@@ -89,9 +88,8 @@ impl Tables {
 
     /// Return the names of the built-in tables below `prefix`, sorted.
     pub fn names(prefix: &str) -> Vec<Cow<'static, str>> {
-        let mut names: Vec<_> = BuiltinFiles::iter()
-            .filter(|name| name.starts_with(prefix))
-            .collect();
+        let mut names: Vec<_> =
+            BuiltinFiles::iter().filter(|name| name.starts_with(prefix)).collect();
         names.sort();
         names
     }
@@ -126,25 +124,14 @@ pub fn load<T: DeserializeOwned>(
             .iter()
             .find(|(path, _)| *path == key)
             .map(|(_, name)| name.clone())
-            .or_else(|| {
-                layers
-                    .iter()
-                    .rev()
-                    .find_map(|(name, text)| find_line(name, text, &key))
-            })
+            .or_else(|| layers.iter().rev().find_map(|(name, text)| find_line(name, text, &key)))
             .unwrap_or_else(|| "configuration".to_owned());
-        ConfigError::Value {
-            place,
-            key,
-            message,
-        }
+        ConfigError::Value { place, key, message }
     })
 }
 
 fn key_of(path: &str, message: &str) -> String {
-    let unknown = message
-        .strip_prefix("unknown field `")
-        .and_then(|rest| rest.split('`').next());
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
     match unknown {
         Some(field) if path == "." || path.is_empty() => field.to_owned(),
         Some(field) if !path.ends_with(field) => format!("{path}.{field}"),
@@ -153,10 +140,8 @@ fn key_of(path: &str, message: &str) -> String {
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.display().to_string(),
-        source,
-    })
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.display().to_string(), source })
 }
 
 fn parse_table(name: &str, text: &str) -> Result<Table, ConfigError> {
@@ -174,12 +159,7 @@ fn place_of(name: &str, text: &str, span: Option<std::ops::Range<usize>>) -> Str
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 fn find_line(name: &str, text: &str, key: &str) -> Option<String> {
@@ -213,9 +193,7 @@ fn set(table: &mut Table, path: &[String], value: Value) {
             table.insert(last.clone(), value);
         }
         [first, rest @ ..] => {
-            let entry = table
-                .entry(first.clone())
-                .or_insert_with(|| Value::Table(Table::new()));
+            let entry = table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(inner) = entry {
                 set(inner, rest, value);
             }

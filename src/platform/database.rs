@@ -110,20 +110,14 @@ impl Database {
              -c search_path=hocba -c timezone=UTC -c synchronous_commit=on",
             settings.statement_timeout_ms
         ));
-        Ok(Self {
-            base,
-            settings: settings.clone(),
-        })
+        Ok(Self { base, settings: settings.clone() })
     }
 
     fn config_for(&self, role: Role) -> Result<tokio_postgres::Config, DatabaseError> {
         let mut config = self.base.clone();
         config.user(role.name());
         if !self.settings.passwords_dir.as_os_str().is_empty() {
-            let path = self
-                .settings
-                .passwords_dir
-                .join(format!("{}.password", role.name()));
+            let path = self.settings.passwords_dir.join(format!("{}.password", role.name()));
             let password = std::fs::read_to_string(&path)
                 .map_err(|error| DatabaseError::Settings(format!("{}: {error}", path.display())))?;
             config.password(password.trim_end());
@@ -136,9 +130,7 @@ impl Database {
         let manager = Manager::from_config(
             self.config_for(role)?,
             NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let timeout = Some(Duration::from_millis(self.settings.wait_timeout_ms));
         Pool::builder(manager)
@@ -156,19 +148,10 @@ impl Database {
         config.options("-c lock_timeout=2000 -c search_path=public");
         let (mut client, connection) = config.connect(NoTls).await?;
         let driver = tokio::spawn(connection);
-        let report = migrations::runner()
-            .run_async(&mut client)
-            .await
-            .map_err(Box::new)?;
+        let report = migrations::runner().run_async(&mut client).await.map_err(Box::new)?;
         drop(client);
-        driver
-            .await
-            .map_err(|error| DatabaseError::Settings(error.to_string()))??;
-        Ok(report
-            .applied_migrations()
-            .iter()
-            .map(ToString::to_string)
-            .collect())
+        driver.await.map_err(|error| DatabaseError::Settings(error.to_string()))??;
+        Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
     }
 }
 
@@ -186,10 +169,7 @@ pub async fn check_durability(pool: &Pool) -> Result<(), DatabaseError> {
             _ => value == "on",
         };
         if !safe {
-            return Err(DatabaseError::Unsafe {
-                name: name.to_owned(),
-                value,
-            });
+            return Err(DatabaseError::Unsafe { name: name.to_owned(), value });
         }
     }
     Ok(())
@@ -202,10 +182,7 @@ pub async fn begin_for(
 ) -> Result<Transaction<'_>, DatabaseError> {
     let transaction = client.transaction().await?;
     transaction
-        .execute(
-            "SELECT set_config('hocba.participant', $1, true)",
-            &[&participant_id.to_string()],
-        )
+        .execute("SELECT set_config('hocba.participant', $1, true)", &[&participant_id.to_string()])
         .await?;
     Ok(transaction)
 }

@@ -75,10 +75,7 @@ impl Origin {
         if url.scheme() != "https" || !plain {
             return None;
         }
-        Some(Self {
-            host: url.host_str()?.to_owned(),
-            port: url.port_or_known_default()?,
-        })
+        Some(Self { host: url.host_str()?.to_owned(), port: url.port_or_known_default()? })
     }
 
     /// Parse an address of the configuration.
@@ -87,9 +84,7 @@ impl Origin {
             .ok()
             .filter(|url| url.query().is_none() && url.fragment().is_none())
             .and_then(|url| Self::of(&url))
-            .ok_or_else(|| HttpError::Address {
-                address: address.to_owned(),
-            })
+            .ok_or_else(|| HttpError::Address { address: address.to_owned() })
     }
 }
 
@@ -102,14 +97,9 @@ impl HttpClient {
         addresses: &[&str],
         settings: &ClientSettings,
     ) -> Result<Self, HttpError> {
-        let origins = addresses
-            .iter()
-            .map(|address| Origin::parse(address))
-            .collect::<Result<_, _>>()?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one door to outgoing HTTP"
-        )]
+        let origins =
+            addresses.iter().map(|address| Origin::parse(address)).collect::<Result<_, _>>()?;
+        #[expect(clippy::disallowed_methods, reason = "this is the one door to outgoing HTTP")]
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)

@@ -203,12 +203,7 @@ impl Entry {
         clock: SharedClock,
         metrics: Metrics,
     ) -> Self {
-        Self {
-            kind,
-            settings: Arc::new(settings.clone()),
-            clock,
-            metrics,
-        }
+        Self { kind, settings: Arc::new(settings.clone()), clock, metrics }
     }
 
     /// Return the outermost middleware; `App::wrap` it last.
@@ -245,9 +240,7 @@ impl Entry {
             .workers(workers)
             .max_connections((settings.connections_max / workers).max(1))
             .tcp_nodelay(true)
-            .keep_alive(KeepAlive::Timeout(Duration::from_secs(
-                settings.keep_alive_s,
-            )))
+            .keep_alive(KeepAlive::Timeout(Duration::from_secs(settings.keep_alive_s)))
             .client_request_timeout(Duration::from_millis(settings.client_header_timeout_ms))
             .client_disconnect_timeout(Duration::from_millis(settings.client_header_timeout_ms))
             .tls_handshake_timeout(Duration::from_millis(settings.tls_handshake_timeout_ms))
@@ -266,19 +259,12 @@ impl Entry {
         })?;
         let addresses = server.addrs();
         tracing::info!(listener = self.kind.name(), ?addresses, "listening");
-        Ok(Listener {
-            server: server.run(),
-            addresses,
-        })
+        Ok(Listener { server: server.run(), addresses })
     }
 
     fn connection_data(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
         let clock = self.clock.clone();
-        let connections = self
-            .metrics
-            .http()
-            .connections
-            .with_label_values(&[self.kind.name()]);
+        let connections = self.metrics.http().connections.with_label_values(&[self.kind.name()]);
         move |connection, data| {
             connections.inc();
             data.insert(ConnectedAt(clock.monotonic()));
@@ -289,10 +275,7 @@ impl Entry {
             if let Some(leaf) = leaf {
                 let mut fingerprint = [0; 32];
                 fingerprint.copy_from_slice(digest(&SHA256, leaf).as_ref());
-                data.insert(PeerCertificate {
-                    der: leaf.to_vec(),
-                    fingerprint,
-                });
+                data.insert(PeerCertificate { der: leaf.to_vec(), fingerprint });
             }
         }
     }
@@ -301,11 +284,8 @@ impl Entry {
         let settings = &self.settings;
         let plain = settings.certificate_file.as_os_str().is_empty();
         let no_roots = settings.client_ca_file.as_os_str().is_empty();
-        let fault = |key, reason| ListenerError::Setting {
-            listener: self.kind.name(),
-            key,
-            reason,
-        };
+        let fault =
+            |key, reason| ListenerError::Setting { listener: self.kind.name(), key, reason };
         match self.kind {
             Kind::Inside if plain => return Ok(None),
             _ if plain => return Err(fault("certificate_file", "must name a PEM file")),
@@ -328,9 +308,6 @@ impl Entry {
         let versions = Versions::permitting_tls12(settings.tls12_permitted);
         tls::server_config(own, roots, versions)
             .map(Some)
-            .map_err(|source| ListenerError::Tls {
-                listener: self.kind.name(),
-                source,
-            })
+            .map_err(|source| ListenerError::Tls { listener: self.kind.name(), source })
     }
 }

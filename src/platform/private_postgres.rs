@@ -67,10 +67,7 @@ impl PrivatePostgres {
             initialise(&programs, &data, owner, shared_buffers_mib, &directory)?;
         }
         if answers(&programs, &directory) {
-            return Ok(Self {
-                directory,
-                child: None,
-            });
+            return Ok(Self { directory, child: None });
         }
         let log_path = directory.join("postgres.log");
         let log = fs::OpenOptions::new()
@@ -79,23 +76,11 @@ impl PrivatePostgres {
             .open(&log_path)
             .map_err(|source| failed("open the database log", source))?;
         let mut command = Command::new(programs.join("postgres"));
-        command
-            .arg("-D")
-            .arg(&data)
-            .current_dir(&directory)
-            .process_group(0);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        command.arg("-D").arg(&data).current_dir(&directory).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         run_as(&mut command, owner);
-        let child = command
-            .spawn()
-            .map_err(|source| failed("start postgres", source))?;
-        let mut server = Self {
-            directory,
-            child: Some(child),
-        };
+        let child = command.spawn().map_err(|source| failed("start postgres", source))?;
+        let mut server = Self { directory, child: Some(child) };
         server.wait_until_ready(&programs, &log_path)?;
         Ok(server)
     }
@@ -109,10 +94,7 @@ impl PrivatePostgres {
             if answers(programs, &self.directory) {
                 return Ok(());
             }
-            let ended = self
-                .child
-                .as_mut()
-                .and_then(|child| child.try_wait().ok().flatten());
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if ended.is_some() {
                 // Another process of ours may have won the race to start it.
                 if answers(programs, &self.directory) {
@@ -146,10 +128,7 @@ impl PrivatePostgres {
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // SIGINT is PostgreSQL's fast shutdown: sessions end, a checkpoint is written.
-            let _ = Command::new("kill")
-                .arg("-INT")
-                .arg(child.id().to_string())
-                .status();
+            let _ = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
             let _ = child.wait();
         }
     }
@@ -164,10 +143,7 @@ impl Drop for PrivatePostgres {
 type Owner = Option<(u32, u32)>;
 
 fn failed(what: &str, source: std::io::Error) -> PrivatePostgresError {
-    PrivatePostgresError::System {
-        what: what.to_owned(),
-        source,
-    }
+    PrivatePostgresError::System { what: what.to_owned(), source }
 }
 
 fn find_programs() -> Option<PathBuf> {
@@ -175,10 +151,8 @@ fn find_programs() -> Option<PathBuf> {
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
     if let Ok(entries) = fs::read_dir("/usr/lib/postgresql") {
-        let mut versions: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path().join("bin"))
-            .collect();
+        let mut versions: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path().join("bin")).collect();
         versions.sort();
         versions.reverse();
         candidates.extend(versions);
@@ -196,17 +170,9 @@ fn find_programs() -> Option<PathBuf> {
 }
 
 fn major_version(folder: &Path) -> Option<u32> {
-    let output = Command::new(folder.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.split_whitespace()
-        .nth(2)?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    text.split_whitespace().nth(2)?.split('.').next()?.parse().ok()
 }
 
 // PostgreSQL refuses to run as root, so root lends it another uid.
@@ -222,9 +188,7 @@ fn unprivileged_owner() -> Result<Owner, PrivatePostgresError> {
     ["postgres", "nobody"]
         .iter()
         .find_map(|name| {
-            let line = passwd
-                .lines()
-                .find(|line| line.split(':').next() == Some(name))?;
+            let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
             let mut parts = line.split(':').skip(2);
             Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
         })
@@ -256,16 +220,8 @@ fn initialise(
     directory: &Path,
 ) -> Result<(), PrivatePostgresError> {
     let mut initdb = Command::new(programs.join("initdb"));
-    initdb.args([
-        "--username=postgres",
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale=C.UTF-8",
-    ]);
-    initdb
-        .args(["--data-checksums", "--no-instructions", "-D"])
-        .arg(data)
-        .current_dir(directory);
+    initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
+    initdb.args(["--data-checksums", "--no-instructions", "-D"]).arg(data).current_dir(directory);
     run_as(&mut initdb, owner);
     run("initdb", &mut initdb)?;
     let configuration = format!(
@@ -282,36 +238,22 @@ fn initialise(
     text.push_str(&configuration);
     fs::write(&path, text).map_err(|source| failed("write postgresql.conf", source))?;
     let mut single = Command::new(programs.join("postgres"));
-    single
-        .arg("--single")
-        .arg("-D")
-        .arg(data)
-        .arg("postgres")
-        .current_dir(directory);
-    single
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    single.arg("--single").arg("-D").arg(data).arg("postgres").current_dir(directory);
+    single.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     run_as(&mut single, owner);
-    let mut child = single
-        .spawn()
-        .map_err(|source| failed("start postgres", source))?;
+    let mut child = single.spawn().map_err(|source| failed("start postgres", source))?;
     if let Some(mut stdin) = child.stdin.take() {
         use std::io::Write;
         stdin
             .write_all(include_bytes!("../../schemas/postgres/roles.sql"))
             .map_err(|source| failed("create the database roles", source))?;
     }
-    let output = child
-        .wait_with_output()
-        .map_err(|source| failed("create the database roles", source))?;
+    let output =
+        child.wait_with_output().map_err(|source| failed("create the database roles", source))?;
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() || errors.contains("ERROR:") {
         let _ = fs::remove_dir_all(data);
-        return Err(PrivatePostgresError::Failed {
-            program: "postgres --single",
-            output: errors,
-        });
+        return Err(PrivatePostgresError::Failed { program: "postgres --single", output: errors });
     }
     Ok(())
 }
@@ -322,10 +264,7 @@ fn run(program: &'static str, command: &mut Command) -> Result<(), PrivatePostgr
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(PrivatePostgresError::Failed {
-        program,
-        output: text,
-    })
+    Err(PrivatePostgresError::Failed { program, output: text })
 }
 
 fn answers(programs: &Path, directory: &Path) -> bool {
@@ -377,16 +316,7 @@ mod tests {
         let unset = client.query("SELECT 1 FROM hocba.record_body", &[]).await;
         assert!(unset.is_err(), "without a participant nothing is readable");
         let own = database::begin_for(&mut client, 1).await.unwrap();
-        assert!(
-            own.query("SELECT record_id FROM hocba.record", &[])
-                .await
-                .unwrap()
-                .is_empty()
-        );
-        assert!(
-            own.execute("UPDATE hocba.record SET version = 2", &[])
-                .await
-                .is_err()
-        );
+        assert!(own.query("SELECT record_id FROM hocba.record", &[]).await.unwrap().is_empty());
+        assert!(own.execute("UPDATE hocba.record SET version = 2", &[]).await.is_err());
     }
 }

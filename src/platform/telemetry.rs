@@ -124,9 +124,7 @@ pub fn install(settings: &Settings) -> Result<Telemetry, TelemetryError> {
 }
 
 fn own_lines(level: LevelFilter) -> Targets {
-    Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("hocba", level)
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("hocba", level)
 }
 
 impl Telemetry {

@@ -53,10 +53,7 @@ static CATALOGUE: LazyLock<BTreeMap<String, Bilingual>> = LazyLock::new(load_cat
 fn load_catalogue() -> BTreeMap<String, Bilingual> {
     let mut all = BTreeMap::new();
     for name in Tables::names("texts/") {
-        let module = name
-            .trim_start_matches("texts/")
-            .trim_end_matches(".toml")
-            .to_owned();
+        let module = name.trim_start_matches("texts/").trim_end_matches(".toml").to_owned();
         let table: BTreeMap<String, Bilingual> = Tables::default().parse(&name).unwrap_or_default();
         for (key, text) in table {
             all.insert(format!("{module}.{key}"), text);
@@ -69,10 +66,10 @@ fn load_catalogue() -> BTreeMap<String, Bilingual> {
 ///
 /// An unknown key gives the key itself, so that nothing panics; a test finds such keys in the source.
 pub fn both(key: &str, args: &[(&str, &str)]) -> Bilingual {
-    let mut text = CATALOGUE.get(key).cloned().unwrap_or_else(|| Bilingual {
-        vi: key.to_owned(),
-        en: key.to_owned(),
-    });
+    let mut text = CATALOGUE
+        .get(key)
+        .cloned()
+        .unwrap_or_else(|| Bilingual { vi: key.to_owned(), en: key.to_owned() });
     for (name, value) in args {
         let place = format!("{{{name}}}");
         text.vi = text.vi.replace(&place, value);

@@ -51,11 +51,7 @@ pub enum Versions {
 impl Versions {
     /// Choose from the setting `tls12_permitted`.
     pub fn permitting_tls12(permitted: bool) -> Self {
-        if permitted {
-            Self::Tls12AndTls13
-        } else {
-            Self::Tls13
-        }
+        if permitted { Self::Tls12AndTls13 } else { Self::Tls13 }
     }
 
     fn protocols(self) -> &'static [&'static SupportedProtocolVersion] {
@@ -156,9 +152,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
         .and_then(Iterator::collect)
         .map_err(|error| pem_fault(path, &error))?;
     if found.is_empty() {
-        return Err(TlsError::NoCertificate {
-            path: path.display().to_string(),
-        });
+        return Err(TlsError::NoCertificate { path: path.display().to_string() });
     }
     Ok(found)
 }
@@ -166,9 +160,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErro
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(path)? {
-        store
-            .add(certificate)
-            .map_err(|source| rejected(path, source))?;
+        store.add(certificate).map_err(|source| rejected(path, source))?;
     }
     Ok(store)
 }
@@ -192,17 +184,11 @@ fn pem_fault(path: &Path, error: &pem::Error) -> TlsError {
 }
 
 fn file_fault(path: &Path, reason: impl ToString) -> TlsError {
-    TlsError::File {
-        path: path.display().to_string(),
-        reason: reason.to_string(),
-    }
+    TlsError::File { path: path.display().to_string(), reason: reason.to_string() }
 }
 
 fn rejected(path: &Path, source: rustls::Error) -> TlsError {
-    TlsError::Rejected {
-        path: path.display().to_string(),
-        source,
-    }
+    TlsError::Rejected { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]
@@ -223,10 +209,7 @@ mod tests {
     fn a_server_offers_no_resumption() {
         let folder = tempfile::tempdir().unwrap();
         let (certificate_file, key_file) = files(folder.path());
-        let own = Credential {
-            certificate_file: &certificate_file,
-            key_file: &key_file,
-        };
+        let own = Credential { certificate_file: &certificate_file, key_file: &key_file };
         let config = server_config(own, Some(&certificate_file), Versions::Tls13).unwrap();
         assert_eq!(config.send_tls13_tickets, 0);
         assert!(!config.session_storage.can_cache());
@@ -254,10 +237,7 @@ mod tests {
             (&certificate_file, &foreign_key, "own.crt"),
         ];
         for (certificate_file, key_file, named) in cases {
-            let own = Credential {
-                certificate_file,
-                key_file,
-            };
+            let own = Credential { certificate_file, key_file };
             let error = server_config(own, None, Versions::Tls13).unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(named), "{shown}");

@@ -55,10 +55,7 @@ struct Found {
 
 impl Answerer {
     /// Put the parts together; `pool` is that of the role query.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each part is handed in by app, once"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each part is handed in by app, once")]
     pub fn new(
         pool: Pool,
         access: Arc<Access>,
@@ -112,10 +109,7 @@ impl Answerer {
         let officer = found
             .filter(|person| person.role == Role::Officer && person.participant_id == Some(agency))
             .ok_or(QueryError::OfficerUnknown)?;
-        Ok(Asker {
-            agency,
-            officer: officer.person_id,
-        })
+        Ok(Asker { agency, officer: officer.person_id })
     }
 
     /// Answer `question` of `asker`; when this returns an answer, its audit leaf is committed.
@@ -130,14 +124,8 @@ impl Answerer {
             .procedure(&question.procedure, today)
             .ok_or(QueryError::ProcedureUnknown)?;
         procedure.permit(&question)?;
-        self.pace
-            .take(asker.agency, asker.officer, question.subject.way())?;
-        let asked = Asked {
-            question: &question,
-            procedure,
-            catalogue: &self.catalogue,
-            today,
-        };
+        self.pace.take(asker.agency, asker.officer, question.subject.way())?;
+        let asked = Asked { question: &question, procedure, catalogue: &self.catalogue, today };
         let found = self.look_up(&question, now).await;
         let (decision, subject_ref) = match found {
             Ok(found) => (verdict::decide(asked, &found.dossiers), found.subject_ref),
@@ -146,32 +134,15 @@ impl Answerer {
                 (verdict::undecided(asked), None)
             }
         };
-        let draft = Draft {
-            asker,
-            question: &question,
-            procedure,
-            decision,
-            now,
-            today,
-        };
+        let draft = Draft { asker, question: &question, procedure, decision, now, today };
         let row = row_of(&draft, &self.vault, subject_ref);
         let leaf = leaf_of(&row, &self.vault);
-        let hash = leaf_hash(
-            leaf.at,
-            &leaf.actor,
-            leaf.action,
-            &leaf.object,
-            &leaf.details,
-        );
-        let answer = self
-            .sign(draft.shape(row.answer_id, &hash, &self.catalogue))
-            .await?;
+        let hash = leaf_hash(leaf.at, &leaf.actor, leaf.action, &leaf.object, &leaf.details);
+        let answer = self.sign(draft.shape(row.answer_id, &hash, &self.catalogue)).await?;
         // Nothing is disclosed without its leaf: the answer leaves only after this commit.
         let kept = store::save_answer(&self.pool, &row, &leaf).await?;
         if kept != hash {
-            return Err(QueryError::Fault(
-                "the leaf hash is not the one in the answer",
-            ));
+            return Err(QueryError::Fault("the leaf hash is not the one in the answer"));
         }
         Ok(answer)
     }
@@ -204,10 +175,7 @@ impl Answerer {
         })
         .await
         .map_err(|_| QueryError::Fault("the verification was cut off"))?;
-        Ok(Found {
-            dossiers,
-            subject_ref,
-        })
+        Ok(Found { dossiers, subject_ref })
     }
 
     async fn load_sources(
@@ -241,11 +209,8 @@ impl Answerer {
         let signer = self.signer.clone();
         tokio::task::spawn_blocking(move || {
             let payload = jws::canonical_json(&answer)?;
-            answer.signature = Some(jws::sign_detached(
-                &payload,
-                signer.as_ref(),
-                answer.answered_at,
-            )?);
+            answer.signature =
+                Some(jws::sign_detached(&payload, signer.as_ref(), answer.answered_at)?);
             Ok(answer)
         })
         .await
@@ -259,10 +224,9 @@ fn dossier_of(
     record: Option<store::StoredRecord>,
     now: Timestamp,
 ) -> Option<Dossier> {
-    let (Some(school_year), Some(level)) = (
-        SchoolYear::starting(row.school_year),
-        Level::from_number(row.level),
-    ) else {
+    let (Some(school_year), Some(level)) =
+        (SchoolYear::starting(row.school_year), Level::from_number(row.level))
+    else {
         return None;
     };
     let mut dossier = Dossier {

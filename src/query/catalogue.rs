@@ -56,15 +56,9 @@ pub struct Scope {
 impl Scope {
     /// Return the needed fields that `transcript` does not have.
     pub fn missing(&self, transcript: &Transcript) -> Vec<Field> {
-        let not_assessed = matches!(
-            transcript.value(Field::NotAssessed),
-            Some("1" | "true" | "TRUE")
-        );
-        let results = if not_assessed {
-            &[][..]
-        } else {
-            &self.required[..]
-        };
+        let not_assessed =
+            matches!(transcript.value(Field::NotAssessed), Some("1" | "true" | "TRUE"));
+        let results = if not_assessed { &[][..] } else { &self.required[..] };
         self.required_always
             .iter()
             .chain(results)
@@ -83,11 +77,7 @@ impl Scope {
             picked
         };
         let entries = |fields: &[crate::transcript::Fields]| {
-            fields
-                .iter()
-                .map(pick)
-                .filter(|entry| !entry.is_empty())
-                .collect()
+            fields.iter().map(pick).filter(|entry| !entry.is_empty()).collect()
         };
         Transcript {
             general: pick(&transcript.general),
@@ -190,11 +180,7 @@ impl Catalogue {
 
     /// Return the newest school year whose transcripts must exist on the day `on`.
     pub fn newest_closed(&self, on: Date, final_grades: bool) -> Option<SchoolYear> {
-        let (month, day) = if final_grades {
-            self.final_grades
-        } else {
-            self.other_grades
-        };
+        let (month, day) = if final_grades { self.final_grades } else { self.other_grades };
         let closed = (on.month(), on.day()) >= (month, day);
         SchoolYear::starting(on.year() - if closed { 1 } else { 2 })
     }
@@ -258,23 +244,15 @@ mod tests {
     fn the_resolution_ends_with_february_2027() {
         let catalogue = Catalogue::load(&Tables::default()).unwrap();
         assert!(catalogue.basis(date(2025, 12, 31)).is_none());
-        assert_eq!(
-            catalogue
-                .basis(date(2027, 2, 28))
-                .unwrap()
-                .online_working_hours,
-            8
-        );
+        assert_eq!(catalogue.basis(date(2027, 2, 28)).unwrap().online_working_hours, 8);
         assert!(catalogue.basis(date(2027, 3, 1)).is_none());
     }
 
     #[test]
     fn a_pupil_who_is_not_assessed_needs_no_results() {
         let catalogue = Catalogue::load(&Tables::default()).unwrap();
-        let scope = &catalogue
-            .procedure("3.000181", date(2026, 6, 1))
-            .unwrap()
-            .levels[&Level::LowerSecondary];
+        let scope = &catalogue.procedure("3.000181", date(2026, 6, 1)).unwrap().levels
+            [&Level::LowerSecondary];
         let mut transcript = Transcript::default();
         transcript.general.set(Field::SchoolName, "Trường A");
         assert!(scope.missing(&transcript).contains(&Field::StudyYear));

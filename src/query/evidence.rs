@@ -154,11 +154,7 @@ impl EvidenceReader {
     fn believe(&self, signers: &[Signer<'_>], now: Timestamp) -> Result<(), Evidence> {
         let mut doubt = false;
         for signer in signers {
-            let purpose = if self
-                .organisation_roles
-                .iter()
-                .any(|role| role == signer.role)
-            {
+            let purpose = if self.organisation_roles.iter().any(|role| role == signer.role) {
                 SignerPurpose::Organisation
             } else {
                 SignerPurpose::Person
@@ -181,11 +177,7 @@ impl EvidenceReader {
                 Decision::Confirmed => {}
             }
         }
-        if doubt {
-            Err(Evidence::Unreadable)
-        } else {
-            Ok(())
-        }
+        if doubt { Err(Evidence::Unreadable) } else { Ok(()) }
     }
 }
 

@@ -37,9 +37,7 @@ async fn verify(
     payload: web::Payload,
 ) -> Result<web::Json<Answer>, Problem> {
     let body = read(&request, payload, answerer.settings()).await?;
-    Ok(web::Json(
-        ask(&answerer, agency.0.participant_id, &body).await?,
-    ))
+    Ok(web::Json(ask(&answerer, agency.0.participant_id, &body).await?))
 }
 
 async fn ask(answerer: &Answerer, agency: i32, body: &[u8]) -> Result<Answer, QueryError> {
@@ -53,15 +51,10 @@ async fn read(
     payload: web::Payload,
     settings: &Settings,
 ) -> Result<web::Bytes, Problem> {
-    if request
-        .head()
-        .headers()
-        .get("content-type")
-        .is_none_or(|value| {
-            let kind = value.as_bytes().split(|byte| *byte == b';').next();
-            kind.is_none_or(|kind| !kind.trim_ascii().eq_ignore_ascii_case(b"application/json"))
-        })
-    {
+    if request.head().headers().get("content-type").is_none_or(|value| {
+        let kind = value.as_bytes().split(|byte| *byte == b';').next();
+        kind.is_none_or(|kind| !kind.trim_ascii().eq_ignore_ascii_case(b"application/json"))
+    }) {
         let permitted = [("permitted", "application/json")];
         return Err(Problem::new(415, "unsupported-media-type", &permitted));
     }

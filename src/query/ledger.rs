@@ -59,9 +59,7 @@ fn fields_told(decision: &Decision) -> Vec<String> {
             told.extend(fields.iter().map(|(field, _)| field));
         }
     }
-    told.into_iter()
-        .map(|field| field.name().to_owned())
-        .collect()
+    told.into_iter().map(|field| field.name().to_owned()).collect()
 }
 
 /// Make the leaf of an answer: no personal data, the pupil stands as a commitment salted by the answer's id.
@@ -91,18 +89,10 @@ pub(super) fn leaf_of(row: &AnswerRow, vault: &Vault) -> Leaf {
 fn answer_id(now: Timestamp) -> Uuid {
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(
-        uuid::timestamp::context::NoContext,
-        seconds,
-        nanos,
-    ))
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::timestamp::context::NoContext, seconds, nanos))
 }
 
 // A school year begins in September (khung kế hoạch thời gian năm học).
 fn school_year_of(day: Date) -> i16 {
-    if day.month() >= 9 {
-        day.year()
-    } else {
-        day.year() - 1
-    }
+    if day.month() >= 9 { day.year() } else { day.year() - 1 }
 }

@@ -52,8 +52,6 @@ fn take<K: Hash + Eq + Clone>(budget: &Keyed<K>, key: &K) -> Result<(), TooFast>
     budget.check_key(key).map_err(|not_until| {
         let wait: Duration = not_until.wait_time_from(DefaultClock::default().now());
         let seconds = wait.as_secs().saturating_add(1);
-        TooFast {
-            retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX),
-        }
+        TooFast { retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX) }
     })
 }

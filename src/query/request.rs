@@ -135,11 +135,7 @@ pub struct Malformed {
 }
 
 fn malformed(pointer: &str, permitted: &'static str) -> Malformed {
-    Malformed {
-        pointer: pointer.to_owned(),
-        permitted,
-        limit: 0,
-    }
+    Malformed { pointer: pointer.to_owned(), permitted, limit: 0 }
 }
 
 /// Limits of a question.
@@ -198,17 +194,13 @@ pub fn check(
 
 fn is_token(text: &str, chars_min: usize, chars_max: usize, marks: &str) -> bool {
     (chars_min..=chars_max).contains(&text.len())
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || marks.contains(letter))
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || marks.contains(letter))
 }
 
 fn officer_of(text: &str) -> Result<OfficerName, Malformed> {
     let wrong = || malformed("/officer", "officer");
     match text.len() {
-        36 => Uuid::try_parse(text)
-            .map(OfficerName::Person)
-            .map_err(|_| wrong()),
+        36 => Uuid::try_parse(text).map(OfficerName::Person).map_err(|_| wrong()),
         64 => {
             let mut fingerprint = [0; 32];
             for (byte, pair) in fingerprint.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -230,11 +222,7 @@ fn subject_of(request: SubjectRequest) -> Result<Subject, Malformed> {
     if count == 0 || count > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         return Err(malformed("/subject/name", "name"));
     }
-    match (
-        request.transcript_code,
-        request.personal_number,
-        request.birth_date,
-    ) {
+    match (request.transcript_code, request.personal_number, request.birth_date) {
         (Some(code), None, None) => Ok(Subject::Code {
             code: code
                 .parse()
@@ -258,18 +246,12 @@ fn years_of(asked: Option<Vec<String>>, years_max: usize) -> Result<Vec<SchoolYe
         return Ok(Vec::new());
     };
     if asked.is_empty() || asked.len() > years_max {
-        return Err(Malformed {
-            limit: years_max,
-            ..malformed("/school_years", "school-years")
-        });
+        return Err(Malformed { limit: years_max, ..malformed("/school_years", "school-years") });
     }
     let mut years = Vec::with_capacity(asked.len());
     for (index, text) in asked.iter().enumerate() {
         let pointer = format!("/school_years/{index}");
-        years.push(
-            text.parse::<SchoolYear>()
-                .map_err(|_| malformed(&pointer, "school-year"))?,
-        );
+        years.push(text.parse::<SchoolYear>().map_err(|_| malformed(&pointer, "school-year"))?);
     }
     years.sort_unstable();
     years.dedup();
@@ -282,10 +264,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: QuestionLimits = QuestionLimits {
-        school_years_max: 12,
-        case_chars_max: 64,
-    };
+    const LIMITS: QuestionLimits = QuestionLimits { school_years_max: 12, case_chars_max: 64 };
 
     fn question() -> Value {
         json!({
@@ -319,34 +298,22 @@ mod tests {
         assert_eq!(asked.subject.way(), Way::Number);
         assert_eq!(asked.school_years.len(), 2);
         let shown = format!("{asked:?}");
-        assert!(
-            !shown.contains("Thử") && !shown.contains("001317"),
-            "{shown}"
-        );
+        assert!(!shown.contains("Thử") && !shown.contains("001317"), "{shown}");
     }
 
     #[test]
     fn every_member_that_is_unknown_mixed_or_out_of_form_is_refused() {
         assert_eq!(refused(|b| b["more"] = json!(1)).permitted, "shape");
-        assert_eq!(
-            refused(|b| b["subject"]["x"] = json!("")).permitted,
-            "shape"
-        );
+        assert_eq!(refused(|b| b["subject"]["x"] = json!("")).permitted, "shape");
         assert_eq!(refused(|b| b["case"] = json!("a b c")).pointer, "/case");
         assert_eq!(refused(|b| b["officer"] = json!("me")).pointer, "/officer");
         assert_eq!(refused(|b| b["level"] = json!("x")).pointer, "/level");
-        assert_eq!(
-            refused(|b| b["subject"]["birth_date"] = json!("2017")).pointer,
-            "/subject"
-        );
+        assert_eq!(refused(|b| b["subject"]["birth_date"] = json!("2017")).pointer, "/subject");
         assert_eq!(
             refused(|b| b["subject"]["name"] = json!("x".repeat(151))).pointer,
             "/subject/name"
         );
-        assert_eq!(
-            refused(|b| b["school_years"] = json!([])).pointer,
-            "/school_years"
-        );
+        assert_eq!(refused(|b| b["school_years"] = json!([])).pointer, "/school_years");
         assert_eq!(
             refused(|b| b["school_years"] = json!(["2024-2025", "24-25"])).pointer,
             "/school_years/1"
@@ -362,9 +329,6 @@ mod tests {
     fn a_refusal_repeats_nothing_of_the_question() {
         let refusal = refused(|b| b["subject"]["name"] = json!({"secret": "001317000001"}));
         let shown = format!("{refusal} {refusal:?}");
-        assert!(
-            !shown.contains("001317") && !shown.contains("secret"),
-            "{shown}"
-        );
+        assert!(!shown.contains("001317") && !shown.contains("secret"), "{shown}");
     }
 }

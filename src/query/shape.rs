@@ -141,11 +141,7 @@ fn supplement(draft: &Draft<'_>, catalogue: &Catalogue) -> Option<Bilingual> {
         .filter(|year| year.verdict != Verdict::Valid)
         .map(|year| year.school_year.to_string())
         .collect();
-    let years = if years.is_empty() {
-        "—".to_owned()
-    } else {
-        years.join(", ")
-    };
+    let years = if years.is_empty() { "—".to_owned() } else { years.join(", ") };
     let reason = texts::both(&format!("query.supplement-{}", overall.name()), &[]);
     let duty = match catalogue.basis(draft.today) {
         None => texts::both("query.supplement-no-basis", &[]),
@@ -164,10 +160,7 @@ fn supplement(draft: &Draft<'_>, catalogue: &Catalogue) -> Option<Bilingual> {
                     ],
                 )
             };
-            Bilingual {
-                vi: fill(Lang::Vi),
-                en: fill(Lang::En),
-            }
+            Bilingual { vi: fill(Lang::Vi), en: fill(Lang::En) }
         }
     };
     let fill = |lang| {
@@ -184,10 +177,7 @@ fn supplement(draft: &Draft<'_>, catalogue: &Catalogue) -> Option<Bilingual> {
             ],
         )
     };
-    Some(Bilingual {
-        vi: fill(Lang::Vi),
-        en: fill(Lang::En),
-    })
+    Some(Bilingual { vi: fill(Lang::Vi), en: fill(Lang::En) })
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -101,12 +101,8 @@ pub async fn load_records(
     for row in rows {
         let codec: Option<i16> = row.get(4);
         let body = codec.map(|codec| (codec, row.get(5), row.get(6)));
-        let record = StoredRecord {
-            status: row.get(1),
-            version: row.get(2),
-            received_at: row.get(3),
-            body,
-        };
+        let record =
+            StoredRecord { status: row.get(1), version: row.get(2), received_at: row.get(3), body };
         records.insert(row.get(0), record);
     }
     Ok(records)

@@ -164,11 +164,9 @@ pub fn decide(asked: Asked<'_>, dossiers: &[Dossier]) -> Decision {
     // What is not established must not be told: the years of the answer follow from the question alone.
     match standing(asked, own, &dossiers) {
         Standing::Unknown => uniform(asked.level(), asked_years(asked), Verdict::NotFound),
-        Standing::Undecided => uniform(
-            asked.level(),
-            asked_years(asked),
-            Verdict::SourceUnavailable,
-        ),
+        Standing::Undecided => {
+            uniform(asked.level(), asked_years(asked), Verdict::SourceUnavailable)
+        }
         Standing::Mismatch => {
             let mut years = asked_years(asked);
             years.extend(own.map(|found| found.school_year));
@@ -196,11 +194,7 @@ pub fn decide(asked: Asked<'_>, dossiers: &[Dossier]) -> Decision {
 
 /// Decide that nothing can be said, because the register itself cannot be read.
 pub fn undecided(asked: Asked<'_>) -> Decision {
-    uniform(
-        asked.level(),
-        asked_years(asked),
-        Verdict::SourceUnavailable,
-    )
+    uniform(asked.level(), asked_years(asked), Verdict::SourceUnavailable)
 }
 
 /// How well the person asked about is established.
@@ -349,11 +343,7 @@ fn uniform(level: Option<Level>, years: BTreeSet<SchoolYear>, verdict: Verdict) 
 }
 
 fn summed(level: Option<Level>, mut years: Vec<YearVerdict>) -> Decision {
-    let overall = years
-        .iter()
-        .map(|year| year.verdict)
-        .max()
-        .unwrap_or(Verdict::NotFound);
+    let overall = years.iter().map(|year| year.verdict).max().unwrap_or(Verdict::NotFound);
     // Who is perhaps another person learns nothing of this one.
     if overall == Verdict::IdentityMismatch {
         for year in &mut years {
@@ -362,11 +352,7 @@ fn summed(level: Option<Level>, mut years: Vec<YearVerdict>) -> Decision {
             year.missing.clear();
         }
     }
-    Decision {
-        level,
-        overall,
-        years,
-    }
+    Decision { level, overall, years }
 }
 
 #[cfg(test)]

@@ -32,12 +32,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [Self; 4] = [
-        Self::Accepted,
-        Self::AlreadyApplied,
-        Self::IgnoredOlder,
-        Self::Refused,
-    ];
+    const ALL: [Self; 4] =
+        [Self::Accepted, Self::AlreadyApplied, Self::IgnoredOlder, Self::Refused];
 
     /// Return the word in receipts and in the database.
     pub fn name(self) -> &'static str {
@@ -80,11 +76,7 @@ impl Line {
             Verdict::IgnoredOlder => Some(Verdict::IgnoredOlder.name().to_owned()),
             Verdict::Accepted | Verdict::AlreadyApplied | Verdict::Refused => self.reason.clone(),
         };
-        Closing {
-            record_id: self.record_id,
-            acknowledged: self.verdict.acknowledges(),
-            reason,
-        }
+        Closing { record_id: self.record_id, acknowledged: self.verdict.acknowledges(), reason }
     }
 }
 

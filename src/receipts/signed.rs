@@ -81,10 +81,7 @@ const REASON_CHARS_MAX: usize = 60;
 
 /// Return limits of signed documents under which receipts of up to `bytes_max` bytes are read.
 pub fn receipt_settings(settings: &Settings, bytes_max: usize) -> Settings {
-    Settings {
-        jws_bytes_max: bytes_max,
-        ..settings.clone()
-    }
+    Settings { jws_bytes_max: bytes_max, ..settings.clone() }
 }
 
 /// Reads receipts signed by pinned certificates.
@@ -98,10 +95,7 @@ impl SignedReceipts {
     pub fn new(verifier: Arc<Verifier>, certificates: &[impl AsRef<[u8]>]) -> Self {
         Self {
             verifier,
-            pinned: certificates
-                .iter()
-                .map(|der| fingerprint(der.as_ref()))
-                .collect(),
+            pinned: certificates.iter().map(|der| fingerprint(der.as_ref())).collect(),
         }
     }
 
@@ -130,10 +124,7 @@ impl SignedReceipts {
                     .unwrap_or_else(|| refused(&refusal, expected))
             }),
             Some(STATUS_TYPE) => read(&payload, |status: Status| {
-                match (
-                    status.message_id == expected.message_id,
-                    status.state.as_str(),
-                ) {
+                match (status.message_id == expected.message_id, status.state.as_str()) {
                     (false, _) => Judgement::Foreign,
                     (true, "unknown") => Judgement::NotFound,
                     (true, "pending") => Judgement::Pending,
@@ -184,11 +175,8 @@ fn refused(refusal: &Refusal, expected: &Expected<'_>) -> Judgement {
 }
 
 fn lines(items: &[ReceiptItem], expected: &Expected<'_>) -> Judgement {
-    let members: BTreeMap<String, _> = expected
-        .members
-        .iter()
-        .map(|member| (member.record_id.to_string(), member))
-        .collect();
+    let members: BTreeMap<String, _> =
+        expected.members.iter().map(|member| (member.record_id.to_string(), member)).collect();
     let mut lines = Vec::with_capacity(items.len());
     let mut named = BTreeSet::new();
     for item in items {
@@ -211,10 +199,7 @@ fn lines(items: &[ReceiptItem], expected: &Expected<'_>) -> Judgement {
             reason: item.reason.as_deref().map(code),
         });
     }
-    Judgement::Lines {
-        complete: lines.len() == expected.members.len(),
-        lines,
-    }
+    Judgement::Lines { complete: lines.len() == expected.members.len(), lines }
 }
 
 // Reasons are codes; what a peer writes there may be anything, and must not carry personal data into logs.

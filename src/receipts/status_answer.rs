@@ -55,11 +55,8 @@ impl StatusAnswers {
 
     /// Judge an answer whose records are named by their own id.
     pub fn judge(&self, body: &[u8], expected: &Expected<'_>) -> Judgement {
-        let codes = expected
-            .members
-            .iter()
-            .map(|member| (member.record_id, member.record_id))
-            .collect();
+        let codes =
+            expected.members.iter().map(|member| (member.record_id, member.record_id)).collect();
         self.judge_by_code(body, expected, &codes)
     }
 
@@ -75,9 +72,7 @@ impl StatusAnswers {
         };
         if !self.shape.message_id_pointer.is_empty() {
             let named = answer.pointer(&self.shape.message_id_pointer);
-            let named = named
-                .and_then(Value::as_str)
-                .and_then(|id| id.parse::<Uuid>().ok());
+            let named = named.and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok());
             match named {
                 Some(message_id) if message_id == expected.message_id => {}
                 Some(_) => return Judgement::Foreign,
@@ -101,12 +96,9 @@ impl StatusAnswers {
     ) -> Judgement {
         let mut lines: BTreeMap<Uuid, Line> = BTreeMap::new();
         for row in rows {
-            let member = codes.get(&row.ma_tra_cuu_uuid).and_then(|id| {
-                expected
-                    .members
-                    .iter()
-                    .find(|member| member.record_id == *id)
-            });
+            let member = codes
+                .get(&row.ma_tra_cuu_uuid)
+                .and_then(|id| expected.members.iter().find(|member| member.record_id == *id));
             let Some(member) = member else {
                 return Judgement::Conflict("not-a-member");
             };

@@ -86,11 +86,7 @@ pub async fn unjudged(
         .into_iter()
         .map(|row| Unjudged {
             receipt_id: row.get(0),
-            body: StoredBody {
-                codec: row.get(1),
-                key_id: row.get(2),
-                body: row.get(3),
-            },
+            body: StoredBody { codec: row.get(1), key_id: row.get(2), body: row.get(3) },
         })
         .collect())
 }

@@ -27,10 +27,7 @@ pub async fn claim_sources(
     let digests: Vec<&[u8]> = order.iter().map(|r| r.source_sha256.as_slice()).collect();
     let years: Vec<i16> = order.iter().map(|r| r.school_year).collect();
     let ids: Vec<Uuid> = order.iter().map(|r| r.record_id).collect();
-    let rejected: Vec<bool> = order
-        .iter()
-        .map(|r| r.state == RecordState::Rejected)
-        .collect();
+    let rejected: Vec<bool> = order.iter().map(|r| r.state == RecordState::Rejected).collect();
     let fresh: HashSet<Vec<u8>> = tx
         .query(
             "INSERT INTO hocba.record_source AS s (participant_id, source_sha256, school_year, record_id, rejected)
@@ -45,11 +42,7 @@ pub async fn claim_sources(
         .iter()
         .map(|row| row.get(0))
         .collect();
-    let repeated: Vec<&[u8]> = digests
-        .iter()
-        .filter(|d| !fresh.contains(**d))
-        .copied()
-        .collect();
+    let repeated: Vec<&[u8]> = digests.iter().filter(|d| !fresh.contains(**d)).copied().collect();
     if repeated.is_empty() {
         return Ok(HashMap::new());
     }
@@ -64,13 +57,7 @@ pub async fn claim_sources(
         .iter()
         .filter_map(|row| {
             let digest = <[u8; 32]>::try_from(row.get::<_, &[u8]>(0)).ok()?;
-            Some((
-                digest,
-                Known {
-                    school_year: row.get(1),
-                    record_id: row.get(2),
-                },
-            ))
+            Some((digest, Known { school_year: row.get(1), record_id: row.get(2) }))
         })
         .collect())
 }
@@ -86,13 +73,7 @@ pub async fn claim_codes(
         .filter_map(|record| {
             let (_, subject) = record.subject.as_ref()?;
             let code = record.transcript_code?;
-            Some((
-                code,
-                subject.as_slice(),
-                record.school_year,
-                record.record_id,
-                record.level?,
-            ))
+            Some((code, subject.as_slice(), record.school_year, record.record_id, record.level?))
         })
         .collect();
     entries.sort_by_key(|entry| entry.0);
@@ -114,10 +95,7 @@ pub async fn claim_codes(
         .iter()
         .map(|row| row.get(0))
         .collect();
-    Ok(codes
-        .into_iter()
-        .filter(|code| !fresh.contains(code))
-        .collect())
+    Ok(codes.into_iter().filter(|code| !fresh.contains(code)).collect())
 }
 
 /// Say that the sources of these records ended rejected, so that they may be sent again.
@@ -162,14 +140,9 @@ async fn insert_record_rows(
     let ids: Vec<Uuid> = records.iter().map(|r| r.record_id).collect();
     let positions: Vec<i32> = records.iter().map(|r| r.position).collect();
     let codes: Vec<Option<Uuid>> = records.iter().map(|r| r.transcript_code).collect();
-    let subjects: Vec<Option<&[u8]>> = records
-        .iter()
-        .map(|r| r.subject.as_ref().map(|subject| subject.1.as_slice()))
-        .collect();
-    let keys: Vec<Option<i32>> = records
-        .iter()
-        .map(|r| r.subject.as_ref().map(|s| s.0))
-        .collect();
+    let subjects: Vec<Option<&[u8]>> =
+        records.iter().map(|r| r.subject.as_ref().map(|subject| subject.1.as_slice())).collect();
+    let keys: Vec<Option<i32>> = records.iter().map(|r| r.subject.as_ref().map(|s| s.0)).collect();
     let digests: Vec<&[u8]> = records.iter().map(|r| r.source_sha256.as_slice()).collect();
     let levels: Vec<Option<i16>> = records.iter().map(|r| r.level).collect();
     let circulars: Vec<Option<&str>> = records.iter().map(|r| r.circular).collect();
@@ -197,28 +170,16 @@ async fn insert_bodies(
     let bodies: Vec<_> = records
         .iter()
         .flat_map(|record| {
-            let national = record
-                .national
-                .as_ref()
-                .map(|(body, _)| (record, BODY_NATIONAL, body));
+            let national = record.national.as_ref().map(|(body, _)| (record, BODY_NATIONAL, body));
             std::iter::once((record, BODY_SOURCE, &record.source)).chain(national)
         })
         .collect();
-    let years: Vec<i16> = bodies
-        .iter()
-        .map(|(record, _, _)| record.school_year)
-        .collect();
-    let ids: Vec<Uuid> = bodies
-        .iter()
-        .map(|(record, _, _)| record.record_id)
-        .collect();
+    let years: Vec<i16> = bodies.iter().map(|(record, _, _)| record.school_year).collect();
+    let ids: Vec<Uuid> = bodies.iter().map(|(record, _, _)| record.record_id).collect();
     let kinds: Vec<i16> = bodies.iter().map(|(_, kind, _)| *kind).collect();
     let codecs: Vec<i16> = bodies.iter().map(|(_, _, body)| body.codec).collect();
     let keys: Vec<i32> = bodies.iter().map(|(_, _, body)| body.key_id).collect();
-    let octets: Vec<&[u8]> = bodies
-        .iter()
-        .map(|(_, _, body)| body.body.as_slice())
-        .collect();
+    let octets: Vec<&[u8]> = bodies.iter().map(|(_, _, body)| body.body.as_slice()).collect();
     tx.execute(
         "INSERT INTO hocba.record_body (participant_id, school_year, record_id, kind, codec, key_id, body)
          SELECT $1::int, * FROM unnest($2::smallint[], $3::uuid[], $4::smallint[], $5::smallint[], $6::int[], $7::bytea[])",

@@ -38,22 +38,13 @@ pub(super) struct Refused {
 impl Checker {
     /// Check the batch `bytes` that came under `message_id`; takes a millisecond per ten records.
     pub(super) fn check(&self, message_id: Uuid, bytes: &[u8]) -> Result<Vec<Checked>, Refused> {
-        let bad = |reason| Refused {
-            status: 422,
-            reason,
-        };
-        let list = self
-            .verifier
-            .verify_list(|| Ok(bytes))
-            .map_err(|fault| bad(fault.code()))?;
+        let bad = |reason| Refused { status: 422, reason };
+        let list = self.verifier.verify_list(|| Ok(bytes)).map_err(|fault| bad(fault.code()))?;
         if !self.gateway.contains(&fingerprint(&list.certificate)) {
             return Err(bad("sealer-not-registered"));
         }
         if list.records > self.records_max as u64 {
-            return Err(Refused {
-                status: 413,
-                reason: "too-many-records",
-            });
+            return Err(Refused { status: 413, reason: "too-many-records" });
         }
         // The start tag of the root is covered by the seal just verified.
         if root_message_id(bytes) != Some(message_id) {
@@ -61,20 +52,14 @@ impl Checker {
         }
         self.verifier
             .records(bytes)
-            .map(|record| {
-                record
-                    .map(|slice| self.record(&slice))
-                    .map_err(|_| bad("malformed"))
-            })
+            .map(|record| record.map(|slice| self.record(&slice)).map_err(|_| bad("malformed")))
             .collect()
     }
 
     fn record(&self, slice: &RecordSlice) -> Checked {
         let digest = hex(&sha256(&slice.bytes));
         let received = self.dictionary.check_record(&slice.bytes);
-        let version = received
-            .version
-            .and_then(|version| i32::try_from(version.get()).ok());
+        let version = received.version.and_then(|version| i32::try_from(version.get()).ok());
         Checked {
             record_id: received.record_id.clone().unwrap_or_default(),
             version: version.unwrap_or(0),

@@ -56,10 +56,7 @@ impl Book {
         let answers: Vec<Answer> = ledger::read_lines(&answer_path)?;
         Ok(Self {
             records,
-            answers: answers
-                .into_iter()
-                .map(|answer| (answer.message_id, answer))
-                .collect(),
+            answers: answers.into_iter().map(|answer| (answer.message_id, answer)).collect(),
             ledger: Appender::open(path)?,
             answer_log: Appender::open(&answer_path)?,
             signer,
@@ -91,10 +88,7 @@ impl Book {
                     received_at: at,
                     reason: refused.reason.to_owned(),
                 };
-                (
-                    refused.status,
-                    sign(&refusal, REFUSAL_TYPE, &*self.signer, at)?,
-                )
+                (refused.status, sign(&refusal, REFUSAL_TYPE, &*self.signer, at)?)
             }
             Ok(records) => {
                 let (items, applied) = self.judge(message_id, &records, at);
@@ -107,18 +101,12 @@ impl Book {
                 let token = sign(&receipt, RECEIPT_TYPE, &*self.signer, at)?;
                 self.ledger.append(&applied)?;
                 for line in applied {
-                    self.records
-                        .insert(line.id_ban_ghi, (line.phien_ban, line.digest));
+                    self.records.insert(line.id_ban_ghi, (line.phien_ban, line.digest));
                 }
                 (200, token)
             }
         };
-        let answer = Answer {
-            message_id,
-            body_sha256,
-            status,
-            token,
-        };
+        let answer = Answer { message_id, body_sha256, status, token };
         self.answer_log.append(std::slice::from_ref(&answer))?;
         self.answers.insert(message_id, answer.clone());
         Ok(answer)
@@ -126,11 +114,7 @@ impl Book {
 
     /// Sign that a message is not known.
     pub(super) fn unknown(&self, message_id: Uuid, at: Timestamp) -> Result<String, SignError> {
-        let status = Status {
-            message_id,
-            at,
-            state: "unknown".to_owned(),
-        };
+        let status = Status { message_id, at, state: "unknown".to_owned() };
         sign(&status, STATUS_TYPE, &*self.signer, at)
     }
 
@@ -144,10 +128,7 @@ impl Book {
         let mut items = Vec::with_capacity(records.len());
         let mut applied: Vec<Applied> = Vec::new();
         for record in records {
-            let here = applied
-                .iter()
-                .rev()
-                .find(|line| line.id_ban_ghi == record.record_id);
+            let here = applied.iter().rev().find(|line| line.id_ban_ghi == record.record_id);
             let held = match here {
                 Some(line) => Some((line.phien_ban, line.digest.as_str())),
                 None => self
@@ -162,10 +143,9 @@ impl Book {
                 {
                     (Verdict::AlreadyApplied, None)
                 }
-                (None, Some((version, _))) if version >= record.version => (
-                    Verdict::IgnoredOlder,
-                    Some("version-not-greater".to_owned()),
-                ),
+                (None, Some((version, _))) if version >= record.version => {
+                    (Verdict::IgnoredOlder, Some("version-not-greater".to_owned()))
+                }
                 (None, _) => (Verdict::Accepted, None),
             };
             if verdict == Verdict::Accepted {

@@ -121,47 +121,28 @@ pub struct Script {
 impl Script {
     /// A script without faults.
     pub fn none() -> Self {
-        Self::of(File {
-            seed: 0,
-            sequence: Vec::new(),
-            chance: Vec::new(),
-        })
+        Self::of(File { seed: 0, sequence: Vec::new(), chance: Vec::new() })
     }
 
     /// Read the script at `path`.
     pub fn read(path: &Path) -> Result<Self, ScriptError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ScriptError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text).map_err(|message| ScriptError::Syntax {
-            path: path.to_owned(),
-            message,
-        })
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ScriptError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|message| ScriptError::Syntax { path: path.to_owned(), message })
     }
 
     /// Parse a script; the error names the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(wrong) = file
-            .chance
-            .iter()
-            .find(|c| !(0.0..=1.0).contains(&c.probability))
-        {
-            return Err(format!(
-                "probability is {}; permitted is 0.0 to 1.0",
-                wrong.probability
-            ));
+        if let Some(wrong) = file.chance.iter().find(|c| !(0.0..=1.0).contains(&c.probability)) {
+            return Err(format!("probability is {}; permitted is 0.0 to 1.0", wrong.probability));
         }
         Ok(Self::of(file))
     }
 
     fn of(file: File) -> Self {
         let rng = StdRng::seed_from_u64(file.seed);
-        Self {
-            left: Mutex::new((file.sequence.into(), rng)),
-            chance: file.chance,
-        }
+        Self { left: Mutex::new((file.sequence.into(), rng)), chance: file.chance }
     }
 
     /// Return the fault of the next request of this kind.
@@ -169,9 +150,7 @@ impl Script {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let (sequence, rng) = &mut *left;
         let meets = |on: On| on == request || on == On::Any;
-        let place = sequence
-            .iter()
-            .position(|step| step.times > 0 && meets(step.on));
+        let place = sequence.iter().position(|step| step.times > 0 && meets(step.on));
         if let Some(place) = place
             && let Some(step) = sequence.get_mut(place)
         {
@@ -202,10 +181,7 @@ mod tests {
              [[sequence]]\non = \"status\"\nfault = { kind = \"drop_before\" }\n",
         )
         .unwrap();
-        let storm = Fault::Status {
-            status: 429,
-            retry_after_s: Some(1),
-        };
+        let storm = Fault::Status { status: 429, retry_after_s: Some(1) };
         assert_eq!(script.next(On::Submit), storm);
         assert_eq!(script.next(On::Status), Fault::DropBefore);
         assert_eq!(script.next(On::Submit), storm);
@@ -227,9 +203,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error = Script::parse("seed = 1\n\n[[sequence]]\nfaults = 3\n")
-            .err()
-            .unwrap();
+        let error = Script::parse("seed = 1\n\n[[sequence]]\nfaults = 3\n").err().unwrap();
         assert!(error.contains("line"), "{error}");
     }
 }

@@ -52,10 +52,8 @@ impl Desk {
         parts: &Parts,
     ) -> Result<Self, SandboxError> {
         let positive = |key, value| {
-            NonZeroU32::new(value).ok_or(SandboxError::Setting {
-                key,
-                message: "must be 1 or more",
-            })
+            NonZeroU32::new(value)
+                .ok_or(SandboxError::Setting { key, message: "must be 1 or more" })
         };
         let rate = positive("rate_per_s", settings.rate_per_s)?;
         let burst = positive("burst", settings.burst)?;
@@ -65,9 +63,7 @@ impl Desk {
             &["status"],
         );
         Ok(Self {
-            clients: fingerprints(&settings.client_certificate_files)?
-                .into_iter()
-                .collect(),
+            clients: fingerprints(&settings.client_certificate_files)?.into_iter().collect(),
             limiter: RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)),
             limiter_clock: DefaultClock::default(),
             script,
@@ -115,9 +111,7 @@ impl Desk {
 
     fn known(&self, message_id: Uuid, digest: &str) -> Result<Option<Answer>, Unanswered> {
         let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.answer(message_id)
-            .map(|answer| same_bytes(answer, digest))
-            .transpose()
+        book.answer(message_id).map(|answer| same_bytes(answer, digest)).transpose()
     }
 
     fn status(&self, message_id: Uuid) -> Result<(u16, String), Unanswered> {
@@ -137,11 +131,7 @@ fn refuse(records: &mut [Checked], position: usize) {
 }
 
 fn same_bytes(answer: &Answer, digest: &str) -> Result<Answer, Unanswered> {
-    if answer.body_sha256 == digest {
-        Ok(answer.clone())
-    } else {
-        Err(Unanswered::OtherBytes)
-    }
+    if answer.body_sha256 == digest { Ok(answer.clone()) } else { Err(Unanswered::OtherBytes) }
 }
 
 enum Unanswered {
@@ -193,10 +183,7 @@ async fn submit_batch(
     if let Some(response) = before(fault).await {
         return desk.count(response);
     }
-    let header = request
-        .headers()
-        .get(MESSAGE_ID)
-        .and_then(|value| value.to_str().ok());
+    let header = request.headers().get(MESSAGE_ID).and_then(|value| value.to_str().ok());
     let Some(message_id) = header.and_then(|value| value.parse::<Uuid>().ok()) else {
         return desk.count(Problem::new(400, "sandbox-no-message-id", &[]).error_response());
     };
@@ -244,9 +231,7 @@ async fn batch_status(
 
 impl Desk {
     fn count(&self, response: HttpResponse) -> HttpResponse {
-        self.answers
-            .with_label_values(&[response.status().as_str()])
-            .inc();
+        self.answers.with_label_values(&[response.status().as_str()]).inc();
         response
     }
 }
@@ -258,10 +243,7 @@ async fn before(fault: Fault) -> Option<HttpResponse> {
             None
         }
         Fault::DropBefore => Some(dropped()),
-        Fault::Status {
-            status,
-            retry_after_s,
-        } => {
+        Fault::Status { status, retry_after_s } => {
             let mut problem = Problem::new(status, "sandbox-fault", &[]);
             problem.retry_after_s = retry_after_s;
             Some(problem.error_response())
@@ -277,20 +259,15 @@ fn after(fault: Fault, status: u16, token: String) -> HttpResponse {
     match fault {
         Fault::DropResponse => dropped(),
         Fault::Trickle { bytes, pause_ms } => {
-            let pieces: Vec<Bytes> = token
-                .as_bytes()
-                .chunks(bytes.max(1))
-                .map(Bytes::copy_from_slice)
-                .collect();
+            let pieces: Vec<Bytes> =
+                token.as_bytes().chunks(bytes.max(1)).map(Bytes::copy_from_slice).collect();
             let pause = Duration::from_millis(pause_ms);
             let slow = stream::unfold(pieces.into_iter(), move |mut left| async move {
                 let piece = left.next()?;
                 tokio::time::sleep(pause).await;
                 Some((Ok::<Bytes, io::Error>(piece), left))
             });
-            HttpResponse::build(status)
-                .content_type(JOSE)
-                .streaming(slow)
+            HttpResponse::build(status).content_type(JOSE).streaming(slow)
         }
         _ => HttpResponse::build(status).content_type(JOSE).body(token),
     }
@@ -334,8 +311,5 @@ pub(super) fn bind(
     };
     let listener = entry.serve(shutdown, factory)?;
     let address = listener.addresses.first().copied();
-    Ok(Sandbox {
-        server: listener.server,
-        address: address.unwrap_or(settings.listener.bind),
-    })
+    Ok(Sandbox { server: listener.server, address: address.unwrap_or(settings.listener.bind) })
 }

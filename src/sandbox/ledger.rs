@@ -55,18 +55,12 @@ pub fn read(path: &Path) -> Result<Vec<Applied>, LedgerError> {
 /// Count the lines that apply a record and version a second time.
 pub fn applied_twice(lines: &[Applied]) -> usize {
     let mut seen = std::collections::BTreeSet::new();
-    lines
-        .iter()
-        .filter(|line| !seen.insert((line.id_ban_ghi.as_str(), line.phien_ban)))
-        .count()
+    lines.iter().filter(|line| !seen.insert((line.id_ban_ghi.as_str(), line.phien_ban))).count()
 }
 
 // The last line may be cut off by a crash before anything was answered: it never counted.
 pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, LedgerError> {
-    let fault = |source| LedgerError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let fault = |source| LedgerError::File { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -83,10 +77,7 @@ pub(super) fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Led
             Ok(line) => lines.push(line),
             Err(_) if !text.ends_with(b"\n") => return Ok(lines),
             Err(_) => {
-                return Err(LedgerError::Line {
-                    path: path.to_owned(),
-                    line: lines.len() + 1,
-                });
+                return Err(LedgerError::Line { path: path.to_owned(), line: lines.len() + 1 });
             }
         }
     }
@@ -101,33 +92,21 @@ pub(super) struct Appender {
 impl Appender {
     /// Open `path`, cutting off a last line that a crash left unfinished.
     pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
-        let fault = |source| LedgerError::File {
-            path: path.to_owned(),
-            source,
-        };
+        let fault = |source| LedgerError::File { path: path.to_owned(), source };
         let mut options = OpenOptions::new();
         options.create(true).append(true).read(true);
         let file = options.open(path).map_err(fault)?;
         let bytes = std::fs::read(path).map_err(fault)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         if whole < bytes.len() {
             file.set_len(whole as u64).map_err(fault)?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Append `lines` and wait until they are on disk.
     pub(super) fn append<T: Serialize>(&mut self, lines: &[T]) -> Result<(), LedgerError> {
-        let fault = |source| LedgerError::File {
-            path: self.path.clone(),
-            source,
-        };
+        let fault = |source| LedgerError::File { path: self.path.clone(), source };
         if lines.is_empty() {
             return Ok(());
         }
@@ -164,10 +143,7 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"messageId\":\"0000").unwrap();
         assert_eq!(read(&path).unwrap(), [applied(1), applied(2)]);
-        Appender::open(&path)
-            .unwrap()
-            .append(&[applied(3)])
-            .unwrap();
+        Appender::open(&path).unwrap().append(&[applied(3)]).unwrap();
         assert_eq!(read(&path).unwrap(), [applied(1), applied(2), applied(3)]);
     }
 

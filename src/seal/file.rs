@@ -33,9 +33,7 @@ pub struct FileSigner {
 
 impl std::fmt::Debug for FileSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileSigner")
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
+        f.debug_struct("FileSigner").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 
@@ -44,11 +42,7 @@ impl FileSigner {
     pub fn open(settings: &Settings) -> Result<Self, KeyError> {
         let given = |path: &'_ Path, name| {
             let missing = path.as_os_str().is_empty();
-            if missing {
-                Err(KeyError::Missing(name))
-            } else {
-                Ok(())
-            }
+            if missing { Err(KeyError::Missing(name)) } else { Ok(()) }
         };
         given(&settings.key_file, "seal.key_file")?;
         let extension = settings.key_file.extension().and_then(|name| name.to_str());
@@ -71,15 +65,11 @@ impl FileSigner {
     /// Read a PKCS#8 key and a certificate (followed by those above it), both PEM.
     pub fn from_pem_files(key_file: &Path, certificate_file: &Path) -> Result<Self, KeyError> {
         let key = read_secret(key_file)?;
-        let bad_key = || KeyError::Key {
-            path: key_file.to_owned(),
-        };
+        let bad_key = || KeyError::Key { path: key_file.to_owned() };
         let private = PKey::private_key_from_pem(&key).map_err(|_| bad_key())?;
         let pkcs8 = Zeroizing::new(private.private_key_to_pkcs8().map_err(|_| bad_key())?);
         let pem = read(certificate_file)?;
-        let bad_certificate = || KeyError::Certificate {
-            path: certificate_file.to_owned(),
-        };
+        let bad_certificate = || KeyError::Certificate { path: certificate_file.to_owned() };
         let stack = X509::stack_from_pem(&pem).map_err(|_| bad_certificate())?;
         let mut ders = Vec::with_capacity(stack.len());
         for certificate in stack {
@@ -104,9 +94,7 @@ impl FileSigner {
             .parse2(password.trim_end_matches(['\r', '\n']))
             .map_err(|_| KeyError::Password { path: path() })?;
         let private = opened.pkey.ok_or_else(|| KeyError::Key { path: path() })?;
-        let pkcs8 = private
-            .private_key_to_pkcs8()
-            .map_err(|_| KeyError::Key { path: path() })?;
+        let pkcs8 = private.private_key_to_pkcs8().map_err(|_| KeyError::Key { path: path() })?;
         let pkcs8 = Zeroizing::new(pkcs8);
         let certificate = opened
             .cert
@@ -135,9 +123,8 @@ impl FileSigner {
         key_file: &Path,
         certificate_file: &Path,
     ) -> Result<Self, KeyError> {
-        let (key, algorithm) = read_key(pkcs8).ok_or_else(|| KeyError::Key {
-            path: key_file.to_owned(),
-        })?;
+        let (key, algorithm) =
+            read_key(pkcs8).ok_or_else(|| KeyError::Key { path: key_file.to_owned() })?;
         let public = match &key {
             Key::Ecdsa(pair) => pair.public_key().as_ref(),
             Key::Rsa(pair) => pair.public_key().as_ref(),
@@ -145,23 +132,13 @@ impl FileSigner {
         match public_key_of(&certificate) {
             Some(certified) if certified == public => {}
             Some(_) => {
-                return Err(KeyError::Mismatch {
-                    path: certificate_file.to_owned(),
-                });
+                return Err(KeyError::Mismatch { path: certificate_file.to_owned() });
             }
             None => {
-                return Err(KeyError::Certificate {
-                    path: certificate_file.to_owned(),
-                });
+                return Err(KeyError::Certificate { path: certificate_file.to_owned() });
             }
         }
-        Ok(Self {
-            key,
-            algorithm,
-            certificate,
-            chain,
-            random: SystemRandom::new(),
-        })
+        Ok(Self { key, algorithm, certificate, chain, random: SystemRandom::new() })
     }
 }
 
@@ -217,28 +194,17 @@ impl Signer for FileSigner {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    std::fs::read(path).map_err(|source| KeyError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read(path).map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })
 }
 
 // A secret that others may read is refused: a mistake in its mode must not pass unseen.
 fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     use std::os::unix::fs::PermissionsExt;
-    let unreadable = |source| KeyError::Unreadable {
-        path: PathBuf::from(path),
-        source,
-    };
-    let mode = std::fs::metadata(path)
-        .map_err(unreadable)?
-        .permissions()
-        .mode();
+    let unreadable = |source| KeyError::Unreadable { path: PathBuf::from(path), source };
+    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode();
     // Kubernetes mounts secrets readable by the group of the pod; only others are shut out.
     if mode & 0o007 != 0 {
-        return Err(KeyError::Exposed {
-            path: path.to_owned(),
-        });
+        return Err(KeyError::Exposed { path: path.to_owned() });
     }
     read(path).map(Zeroizing::new)
 }

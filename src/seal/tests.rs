@@ -16,9 +16,7 @@ struct Folder {
 
 impl Folder {
     fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Self { dir: tempfile::tempdir().unwrap() }
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -45,9 +43,7 @@ fn verifier() -> Verifier {
         signature: crate::signature::Settings,
     }
     let part: Part = crate::platform::config::load(None, std::iter::empty()).unwrap();
-    let profile: Profile = Tables::default()
-        .parse("mappings/signature-profile.toml")
-        .unwrap();
+    let profile: Profile = Tables::default().parse("mappings/signature-profile.toml").unwrap();
     Verifier::new(profile, part.signature)
 }
 
@@ -58,35 +54,16 @@ fn prove(signer: Arc<dyn Signer>) {
     assert!(verifier.verify_detached(&token, b"{}").is_ok());
     let xml = XmlSigner::new(signer, true).unwrap();
     let sealed = seal_element(b"<A Id=\"a\"></A>", "a", &xml, at).unwrap();
-    assert_eq!(
-        verifier.verify_sealed_element(&sealed).unwrap().data,
-        b"<A Id=\"a\"></A>"
-    );
+    assert_eq!(verifier.verify_sealed_element(&sealed).unwrap().data, b"<A Id=\"a\"></A>");
 }
 
 #[test]
 fn keys_of_every_permitted_kind_seal() {
     for (kind, pss, expected) in [
-        (
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-            false,
-            SignatureAlgorithm::EcdsaP256Sha256,
-        ),
-        (
-            &rcgen::PKCS_ECDSA_P384_SHA384,
-            false,
-            SignatureAlgorithm::EcdsaP384Sha384,
-        ),
-        (
-            &rcgen::PKCS_RSA_SHA256,
-            false,
-            SignatureAlgorithm::RsaPkcs1Sha256,
-        ),
-        (
-            &rcgen::PKCS_RSA_SHA256,
-            true,
-            SignatureAlgorithm::RsaPssSha256,
-        ),
+        (&rcgen::PKCS_ECDSA_P256_SHA256, false, SignatureAlgorithm::EcdsaP256Sha256),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, false, SignatureAlgorithm::EcdsaP384Sha384),
+        (&rcgen::PKCS_RSA_SHA256, false, SignatureAlgorithm::RsaPkcs1Sha256),
+        (&rcgen::PKCS_RSA_SHA256, true, SignatureAlgorithm::RsaPssSha256),
     ] {
         let folder = Folder::new();
         let key = KeyPair::generate_for(kind).unwrap();
@@ -103,12 +80,8 @@ fn a_pkcs12_file_opens_with_its_password_only() {
     let certificate = CertificateParams::default().self_signed(&key).unwrap();
     let private = PKey::private_key_from_der(key.serialized_der()).unwrap();
     let public = X509::from_der(certificate.der()).unwrap();
-    let store = Pkcs12::builder()
-        .name("seal")
-        .pkey(&private)
-        .cert(&public)
-        .build2("mật khẩu")
-        .unwrap();
+    let store =
+        Pkcs12::builder().name("seal").pkey(&private).cert(&public).build2("mật khẩu").unwrap();
     let settings = |password: &str| Settings {
         key_file: folder.file("seal.p12", &store.to_der().unwrap()),
         certificate_file: PathBuf::new(),
@@ -118,10 +91,7 @@ fn a_pkcs12_file_opens_with_its_password_only() {
     prove(open(&settings("mật khẩu\n")).unwrap());
     let wrong = open(&settings("khác")).err().unwrap();
     assert!(matches!(wrong, KeyError::Password { .. }));
-    let missing = Settings {
-        password_file: PathBuf::new(),
-        ..settings("")
-    };
+    let missing = Settings { password_file: PathBuf::new(), ..settings("") };
     assert!(matches!(open(&missing), Err(KeyError::Missing(_))));
 }
 
@@ -146,19 +116,10 @@ fn what_is_no_key_or_no_certificate_is_refused() {
         ..good.clone()
     };
     let error = |settings: Settings| open(&settings).err().unwrap();
-    assert!(matches!(
-        error(with(&bad, &good.certificate_file)),
-        KeyError::Key { .. }
-    ));
-    assert!(matches!(
-        error(with(&good.key_file, &bad)),
-        KeyError::Certificate { .. }
-    ));
+    assert!(matches!(error(with(&bad, &good.certificate_file)), KeyError::Key { .. }));
+    assert!(matches!(error(with(&good.key_file, &bad)), KeyError::Certificate { .. }));
     let none = PathBuf::from("/nonexistent/key.pem");
-    assert!(matches!(
-        error(with(&none, &bad)),
-        KeyError::Unreadable { .. }
-    ));
+    assert!(matches!(error(with(&none, &bad)), KeyError::Unreadable { .. }));
     let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let foreign = folder.settings(&ed25519, false);
     assert!(matches!(error(foreign), KeyError::Key { .. }));

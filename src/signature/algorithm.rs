@@ -66,9 +66,7 @@ impl Canonicalisation {
 
     /// Recognise an identifier.
     pub fn from_uri(uri: &str) -> Option<Self> {
-        [Self::Inclusive, Self::Exclusive]
-            .into_iter()
-            .find(|method| method.uri() == uri)
+        [Self::Inclusive, Self::Exclusive].into_iter().find(|method| method.uri() == uri)
     }
 }
 
@@ -98,9 +96,7 @@ impl DigestAlgorithm {
 
     /// Recognise an identifier.
     pub fn from_uri(uri: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha384, Self::Sha512]
-            .into_iter()
-            .find(|method| method.uri() == uri)
+        [Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|method| method.uri() == uri)
     }
 
     pub(crate) fn implementation(self) -> &'static digest::Algorithm {
@@ -168,21 +164,9 @@ pub enum SignatureMethod {
 }
 
 const METHODS: [(SignatureMethod, &str, &str); 8] = [
-    (
-        SignatureMethod::RsaSha256,
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-        "RS256",
-    ),
-    (
-        SignatureMethod::RsaSha384,
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
-        "RS384",
-    ),
-    (
-        SignatureMethod::RsaSha512,
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
-        "RS512",
-    ),
+    (SignatureMethod::RsaSha256, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "RS256"),
+    (SignatureMethod::RsaSha384, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384", "RS384"),
+    (SignatureMethod::RsaSha512, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512", "RS512"),
     (
         SignatureMethod::RsaPssSha256,
         "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",
@@ -198,41 +182,24 @@ const METHODS: [(SignatureMethod, &str, &str); 8] = [
         "http://www.w3.org/2007/05/xmldsig-more#sha512-rsa-MGF1",
         "PS512",
     ),
-    (
-        SignatureMethod::EcdsaSha256,
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
-        "ES256",
-    ),
-    (
-        SignatureMethod::EcdsaSha384,
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
-        "ES384",
-    ),
+    (SignatureMethod::EcdsaSha256, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256", "ES256"),
+    (SignatureMethod::EcdsaSha384, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384", "ES384"),
 ];
 
 impl SignatureMethod {
     /// Return the XML-DSig identifier.
     pub fn uri(self) -> &'static str {
-        METHODS
-            .iter()
-            .find(|(method, _, _)| *method == self)
-            .map_or("", |(_, uri, _)| uri)
+        METHODS.iter().find(|(method, _, _)| *method == self).map_or("", |(_, uri, _)| uri)
     }
 
     /// Recognise an XML-DSig identifier.
     pub fn from_uri(uri: &str) -> Option<Self> {
-        METHODS
-            .iter()
-            .find(|(_, known, _)| *known == uri)
-            .map(|(method, _, _)| *method)
+        METHODS.iter().find(|(_, known, _)| *known == uri).map(|(method, _, _)| *method)
     }
 
     /// Recognise a JWS `alg`.
     pub fn from_jws(name: &str) -> Option<Self> {
-        METHODS
-            .iter()
-            .find(|(_, _, known)| *known == name)
-            .map(|(method, _, _)| *method)
+        METHODS.iter().find(|(_, _, known)| *known == name).map(|(method, _, _)| *method)
     }
 
     /// Return the verification for a key of `kind`; `None` when method and key do not fit.
@@ -269,26 +236,10 @@ mod tests {
 
     #[test]
     fn a_method_is_never_used_with_a_key_of_another_kind() {
-        assert!(
-            SignatureMethod::RsaSha256
-                .verification(KeyKind::P256)
-                .is_none()
-        );
-        assert!(
-            SignatureMethod::EcdsaSha256
-                .verification(KeyKind::P384)
-                .is_none()
-        );
-        assert!(
-            SignatureMethod::EcdsaSha256
-                .verification(KeyKind::Rsa(2048))
-                .is_none()
-        );
-        assert!(
-            SignatureMethod::EcdsaSha384
-                .verification(KeyKind::Other)
-                .is_none()
-        );
+        assert!(SignatureMethod::RsaSha256.verification(KeyKind::P256).is_none());
+        assert!(SignatureMethod::EcdsaSha256.verification(KeyKind::P384).is_none());
+        assert!(SignatureMethod::EcdsaSha256.verification(KeyKind::Rsa(2048)).is_none());
+        assert!(SignatureMethod::EcdsaSha384.verification(KeyKind::Other).is_none());
     }
 
     #[test]

@@ -15,18 +15,12 @@ pub struct Method {
 impl Method {
     /// Canonical XML 1.0.
     pub fn inclusive() -> Self {
-        Self {
-            algorithm: Canonicalisation::Inclusive,
-            prefixes: Vec::new(),
-        }
+        Self { algorithm: Canonicalisation::Inclusive, prefixes: Vec::new() }
     }
 
     /// Exclusive canonical XML 1.0 with an empty PrefixList.
     pub fn exclusive() -> Self {
-        Self {
-            algorithm: Canonicalisation::Exclusive,
-            prefixes: Vec::new(),
-        }
+        Self { algorithm: Canonicalisation::Exclusive, prefixes: Vec::new() }
     }
 }
 
@@ -67,8 +61,7 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
         for (prefix, uri) in tag.declarations() {
             self.scope.bind(prefix, uri, depth);
         }
-        self.starts
-            .push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        self.starts.push(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
         self.names.push_str(tag.name());
         (self.out)(b"<");
         (self.out)(tag.name().as_bytes());
@@ -128,11 +121,7 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
         wanted.sort_unstable();
         wanted.dedup();
         for (prefix, uri) in wanted {
-            (self.out)(if prefix.is_empty() {
-                b" xmlns"
-            } else {
-                b" xmlns:"
-            });
+            (self.out)(if prefix.is_empty() { b" xmlns" } else { b" xmlns:" });
             (self.out)(prefix.as_bytes());
             (self.out)(b"=\"");
             escape_attribute(uri, &mut self.out);
@@ -151,18 +140,12 @@ impl<W: FnMut(&[u8])> Canonicaliser<W> {
             return;
         }
         let inherited = std::mem::take(&mut self.apex_attributes);
-        let mut all: Vec<(&str, &str, &str, &str)> = tag
-            .attributes()
-            .map(|a| (a.namespace, a.local, a.name, a.value))
-            .collect();
+        let mut all: Vec<(&str, &str, &str, &str)> =
+            tag.attributes().map(|a| (a.namespace, a.local, a.name, a.value)).collect();
         if inherits {
             for (name, value) in &inherited {
-                let local = name
-                    .split_once(':')
-                    .map_or(name.as_str(), |(_, local)| local);
-                let own = all
-                    .iter()
-                    .any(|(uri, l, ..)| *uri == XML_NAMESPACE && *l == local);
+                let local = name.split_once(':').map_or(name.as_str(), |(_, local)| local);
+                let own = all.iter().any(|(uri, l, ..)| *uri == XML_NAMESPACE && *l == local);
                 if !own {
                     all.push((XML_NAMESPACE, local, name, value));
                 }

@@ -109,9 +109,7 @@ impl SignerKey {
         {
             return parsed[at].1.verify_sig(message, signature).map_err(invalid);
         }
-        let algorithm = method
-            .verification(self.kind)
-            .ok_or(FaultKind::KeyMismatch)?;
+        let algorithm = method.verification(self.kind).ok_or(FaultKind::KeyMismatch)?;
         let key = ParsedPublicKey::new(algorithm, &self.public_key)
             .map_err(|_| FaultKind::KeyMismatch)?;
         let result = key.verify_sig(message, signature).map_err(invalid);
@@ -125,11 +123,7 @@ impl SignerKey {
 }
 
 fn curve(info: &x509_parser::x509::SubjectPublicKeyInfo<'_>) -> KeyKind {
-    let named = info
-        .algorithm
-        .parameters
-        .as_ref()
-        .and_then(|p| p.as_oid().ok());
+    let named = info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
     match named.map(|oid| oid.to_id_string()).as_deref() {
         Some("1.2.840.10045.3.1.7") => KeyKind::P256,
         Some("1.3.132.0.34") => KeyKind::P384,
@@ -145,9 +139,7 @@ pub struct KeyCache {
 impl KeyCache {
     /// Keep at most `entries_max` keys.
     pub fn new(entries_max: usize) -> Self {
-        Self {
-            keys: Recent::new(entries_max),
-        }
+        Self { keys: Recent::new(entries_max) }
     }
 
     /// Return the key of the certificate `der`, reading it if it is not at hand.

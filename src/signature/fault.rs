@@ -179,10 +179,7 @@ impl FaultKind {
 
     /// Attach the signer block it concerns.
     pub fn of(self, role: &str) -> SignatureFault {
-        SignatureFault {
-            role: Some(role.to_owned()),
-            kind: self,
-        }
+        SignatureFault { role: Some(role.to_owned()), kind: self }
     }
 }
 

@@ -62,11 +62,7 @@ impl Verifier {
     /// Read a whole list once, refusing a document that breaks a rule of the firewall or has another shape.
     pub fn scan<R: BufRead>(&self, source: R) -> Result<ScanSummary, XmlFault> {
         let mut walk = Walk::new(self, source);
-        let mut summary = ScanSummary {
-            records: 0,
-            signatures: 0,
-            bytes: 0,
-        };
+        let mut summary = ScanSummary { records: 0, signatures: 0, bytes: 0 };
         loop {
             match walk.next()? {
                 Seen::Start(_, Some(Child::Record)) => summary.records += 1,
@@ -89,17 +85,11 @@ impl Verifier {
     ) -> Result<VerifiedList, ListFault> {
         let usual = (Method::inclusive(), DigestAlgorithm::Sha256);
         let pass = self.digest_list(open()?, &usual.0, usual.1)?;
-        let signature = pass
-            .signature
-            .ok_or(ListFault::Signature(FaultKind::SignatureMissing))?;
+        let signature = pass.signature.ok_or(ListFault::Signature(FaultKind::SignatureMissing))?;
         let checked = self
             .check_list(&signature, pass.root_id.as_deref(), &pass.inherited)
             .map_err(ListFault::Signature)?;
-        let DataReference {
-            method,
-            digest,
-            value,
-        } = &checked.data;
+        let DataReference { method, digest, value } = &checked.data;
         let found = if (method, *digest) == (&usual.0, usual.1) {
             pass.digest
         } else {
@@ -144,10 +134,7 @@ impl Verifier {
                 return Err(FaultKind::SignatureMisplaced);
             }
         }
-        let target = Target {
-            id: root_id,
-            enveloped: true,
-        };
+        let target = Target { id: root_id, enveloped: true };
         self.check_signature(signature, target, inherited)
     }
 
@@ -181,10 +168,7 @@ impl Verifier {
                     if depth == 0 {
                         pass.root_id = self.ids_of(&tag).next().map(str::to_owned);
                         pass.inherited = Inherited::from_root(&tag);
-                    } else if self
-                        .ids_of(&tag)
-                        .any(|id| Some(id) == pass.root_id.as_deref())
-                    {
+                    } else if self.ids_of(&tag).any(|id| Some(id) == pass.root_id.as_deref()) {
                         return Err(ListFault::Signature(FaultKind::DuplicateId));
                     }
                     pass.records += u64::from(child.is_some());

@@ -81,11 +81,7 @@ impl TagBuffer {
         };
         let prefix = &name[..prefix_len];
         if name == "xmlns" || prefix == "xmlns" {
-            let declared = if prefix.is_empty() {
-                name_span.moved(5)
-            } else {
-                name_span.moved(6)
-            };
+            let declared = if prefix.is_empty() { name_span.moved(5) } else { name_span.moved(6) };
             let declared = Span {
                 start: declared.start,
                 len: name_span.start + name_span.len - declared.start,
@@ -93,11 +89,7 @@ impl TagBuffer {
             return self.add_declaration(declared, value_span);
         }
         let pool = &self.pool;
-        if self
-            .attributes
-            .iter()
-            .any(|other| other.name.of(pool) == name)
-        {
+        if self.attributes.iter().any(|other| other.name.of(pool) == name) {
             return Err(Kind::DuplicateAttribute);
         }
         self.attributes.push(AttributeSpans {
@@ -112,11 +104,7 @@ impl TagBuffer {
     fn add_declaration(&mut self, prefix: Span, uri: Span) -> Result<(), Kind> {
         let pool = &self.pool;
         let (prefix_text, uri_text) = (prefix.of(pool), uri.of(pool));
-        if self
-            .declarations
-            .iter()
-            .any(|other| other.prefix.of(pool) == prefix_text)
-        {
+        if self.declarations.iter().any(|other| other.prefix.of(pool) == prefix_text) {
             return Err(Kind::DuplicateAttribute);
         }
         let permitted = match prefix_text {
@@ -152,9 +140,7 @@ impl TagBuffer {
                 continue;
             }
             let name = spans.name.of(&self.pool);
-            let uri = scope
-                .uri(&name[..spans.prefix_len as usize])
-                .ok_or(Kind::Namespace)?;
+            let uri = scope.uri(&name[..spans.prefix_len as usize]).ok_or(Kind::Namespace)?;
             let namespace = push(&mut self.pool, uri);
             self.attributes[index].namespace = namespace;
         }
@@ -179,18 +165,12 @@ impl TagBuffer {
 
 // Split `name = "value" …` into name, value and what follows.
 fn split_attribute(text: &str) -> Result<(&str, &str, &str), Kind> {
-    let end = text
-        .find(|c: char| c == '=' || is_space(c))
-        .ok_or(Kind::Syntax)?;
+    let end = text.find(|c: char| c == '=' || is_space(c)).ok_or(Kind::Syntax)?;
     let (name, rest) = text.split_at(end);
     let rest = rest.trim_start_matches(is_space);
     let rest = rest.strip_prefix('=').ok_or(Kind::Syntax)?;
     let rest = rest.trim_start_matches(is_space);
-    let quote = rest
-        .chars()
-        .next()
-        .filter(|c| matches!(c, '"' | '\''))
-        .ok_or(Kind::Syntax)?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or(Kind::Syntax)?;
     let (value, after) = rest[1..].split_once(quote).ok_or(Kind::Syntax)?;
     Ok((name, value, after))
 }
@@ -257,10 +237,7 @@ pub(crate) fn check_characters(text: &str) -> Result<(), usize> {
     // Without branches, so that the compiler looks at many bytes at once.
     let suspicious =
         |byte: u8| ((byte < 0x20) & (byte != 9) & (byte != 10) & (byte != 13)) | (byte == 0xEF);
-    if !bytes
-        .iter()
-        .fold(false, |any, byte| any | suspicious(*byte))
-    {
+    if !bytes.iter().fold(false, |any, byte| any | suspicious(*byte)) {
         return Ok(());
     }
     let mut from = 0;
@@ -294,9 +271,7 @@ pub(crate) fn check_qualified_name(name: &str) -> Result<usize, Kind> {
 fn is_plain_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     let ascii = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if bytes
-        .first()
-        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
+    if bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
         && bytes.iter().all(ascii)
     {
         return true;
@@ -327,11 +302,7 @@ pub(crate) fn check_declaration(text: &str) -> Result<(), Kind> {
     loop {
         let trimmed = rest.trim_start_matches(is_space);
         if trimmed.is_empty() {
-            return if stage > 0 {
-                Ok(())
-            } else {
-                Err(Kind::Declaration)
-            };
+            return if stage > 0 { Ok(()) } else { Err(Kind::Declaration) };
         }
         if trimmed.len() == rest.len() {
             return Err(Kind::Declaration);

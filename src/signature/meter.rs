@@ -29,13 +29,7 @@ impl<R: BufRead> Meter<R> {
             offset: 0,
             budget: usize::MAX,
             exhausted: false,
-            head: Head {
-                bytes: [0; 3],
-                next: 0,
-                len: 0,
-                read: false,
-                mark: 0,
-            },
+            head: Head { bytes: [0; 3], next: 0, len: 0, read: false, mark: 0 },
         }
     }
 

@@ -98,12 +98,7 @@ impl Verifier {
             nodes_max: settings.sealed_nodes_max,
             ..settings.xml.clone()
         };
-        Self {
-            profile,
-            settings,
-            sealed_limits,
-            keys,
-        }
+        Self { profile, settings, sealed_limits, keys }
     }
 
     /// Return the profile.

@@ -23,24 +23,13 @@ impl<'t, 'i> Octets<'t, 'i> {
         inherited: &'i Inherited,
         size: usize,
     ) -> Self {
-        Self {
-            element,
-            inherited,
-            without,
-            size,
-            forms: Vec::new(),
-            digests: Vec::new(),
-        }
+        Self { element, inherited, without, size, forms: Vec::new(), digests: Vec::new() }
     }
 
     /// Compare the digest that was signed with that of the element.
     pub(super) fn compare(&mut self, checked: &CheckedSignature) -> Result<(), FaultKind> {
         let reference = &checked.data;
-        let form = match self
-            .forms
-            .iter()
-            .position(|(method, _)| *method == reference.method)
-        {
+        let form = match self.forms.iter().position(|(method, _)| *method == reference.method) {
             Some(form) => form,
             None => {
                 let mut octets = Vec::with_capacity(self.size);
@@ -63,16 +52,11 @@ impl<'t, 'i> Octets<'t, 'i> {
             None => {
                 let digest = reference.digest.digest(&self.forms[form].1);
                 let same = digest.as_ref() == reference.value;
-                self.digests
-                    .push((form, reference.digest, digest.as_ref().to_vec()));
+                self.digests.push((form, reference.digest, digest.as_ref().to_vec()));
                 same
             }
         };
-        if same {
-            Ok(())
-        } else {
-            Err(FaultKind::DataDigest)
-        }
+        if same { Ok(()) } else { Err(FaultKind::DataDigest) }
     }
 
     /// Give the octets that were digested and their SHA-256; nothing if nothing was compared.

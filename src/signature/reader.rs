@@ -115,11 +115,7 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
         let config = reader.config_mut();
         config.check_comments = true;
         config.check_end_names = true;
-        let start = Position {
-            line: 1,
-            line_start: 0,
-            offset: 0,
-        };
+        let start = Position { line: 1, line_start: 0, offset: 0 };
         let state = State {
             limits,
             text: String::new(),
@@ -253,11 +249,7 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
             return Ok(Some(EventKind::End));
         }
         if !self.reader.get_ref().is_head_read() {
-            let utf8 = self
-                .reader
-                .get_mut()
-                .read_head()
-                .map_err(|_| Kind::Unreadable)?;
+            let utf8 = self.reader.get_mut().read_head().map_err(|_| Kind::Unreadable)?;
             if !utf8 {
                 return Err(Kind::Encoding.into());
             }
@@ -267,9 +259,7 @@ impl<'l, R: BufRead> XmlReader<'l, R> {
         self.buffer.clear();
         let limits = self.state.limits;
         let budget = limits.text_bytes_max.max(limits.start_tag_bytes_max);
-        self.reader
-            .get_mut()
-            .begin_event(budget.saturating_add(DELIMITERS));
+        self.reader.get_mut().begin_event(budget.saturating_add(DELIMITERS));
         self.event_at = self.next_at;
         let raw = match self.reader.read_event_into(&mut self.buffer) {
             Ok(raw) => raw,
@@ -359,8 +349,7 @@ impl State<'_> {
         self.count_node()?;
         self.depth += 1;
         let depth = u32::try_from(self.depth).unwrap_or(u32::MAX);
-        self.tag
-            .read(name, rest, &mut self.scope, depth, self.limits)?;
+        self.tag.read(name, rest, &mut self.scope, depth, self.limits)?;
         // Only checked names enter the path, and only their beginning: it is told in faults.
         self.path.push('/');
         let end = (name.len() > PATH_NAME_CHARS).then(|| name.char_indices().nth(PATH_NAME_CHARS));
@@ -406,8 +395,7 @@ impl State<'_> {
         for piece in pieces {
             // XML 1.0, 2.11: both CR LF and a lone CR are one line feed.
             self.text.push('\n');
-            self.text
-                .push_str(piece.strip_prefix('\n').unwrap_or(piece));
+            self.text.push_str(piece.strip_prefix('\n').unwrap_or(piece));
         }
         Ok(Some(EventKind::Text))
     }

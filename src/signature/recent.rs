@@ -22,10 +22,7 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     pub fn new(entries_max: usize) -> Self {
         Self {
             half_max: (entries_max / 2).max(1),
-            generations: RwLock::new(Generations {
-                young: HashMap::new(),
-                old: HashMap::new(),
-            }),
+            generations: RwLock::new(Generations { young: HashMap::new(), old: HashMap::new() }),
         }
     }
 
@@ -56,9 +53,9 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
 
     /// Return how many values are kept.
     pub fn len(&self) -> usize {
-        self.generations.read().map_or(0, |generations| {
-            generations.young.len() + generations.old.len()
-        })
+        self.generations
+            .read()
+            .map_or(0, |generations| generations.young.len() + generations.old.len())
     }
 
     /// Tell whether nothing is kept.

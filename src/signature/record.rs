@@ -90,13 +90,8 @@ impl Verifier {
             .ok_or_else(|| vec![FaultKind::WrongRoot.into()])?;
         let (data, blocks) = self.places(&tree, root)?;
         self.check_ids(&tree).map_err(|kind| vec![kind.into()])?;
-        let id = self
-            .id_of(data)
-            .ok_or_else(|| vec![FaultKind::DataRegionWithoutId.into()])?;
-        let target = Target {
-            id: Some(id),
-            enveloped: false,
-        };
+        let id = self.id_of(data).ok_or_else(|| vec![FaultKind::DataRegionWithoutId.into()])?;
+        let target = Target { id: Some(id), enveloped: false };
         let mut octets = Octets::new(data, None, inherited, bytes.len());
         let mut faults = Vec::new();
         let mut signers = Vec::with_capacity(blocks.len());
@@ -110,11 +105,9 @@ impl Verifier {
             }
         }
         match octets.into_data() {
-            Some((data, data_sha256)) if faults.is_empty() => Ok(VerifiedRecord {
-                data,
-                data_sha256,
-                signers,
-            }),
+            Some((data, data_sha256)) if faults.is_empty() => {
+                Ok(VerifiedRecord { data, data_sha256, signers })
+            }
             _ => Err(faults),
         }
     }
@@ -131,10 +124,7 @@ impl Verifier {
         if own.next().is_some() {
             return Err(FaultKind::SignatureRepeated);
         }
-        let target = Target {
-            id: self.id_of(root),
-            enveloped: true,
-        };
+        let target = Target { id: self.id_of(root), enveloped: true };
         let checked = self.check_signature(signature, target, &inherited)?;
         let mut octets = Octets::new(root, Some(signature), &inherited, bytes.len());
         octets.compare(&checked)?;
@@ -213,9 +203,8 @@ impl Verifier {
                 return Err(faults);
             }
             let role = element.tag().local();
-            let rule = profile
-                .signer(role)
-                .filter(|rule| element.is(&profile.namespace, &rule.tag));
+            let rule =
+                profile.signer(role).filter(|rule| element.is(&profile.namespace, &rule.tag));
             let Some(rule) = rule else {
                 faults.push(if is_signature(element) {
                     FaultKind::SignatureMisplaced.into()
@@ -234,18 +223,11 @@ impl Verifier {
             }
         }
         for rule in profile.signers.iter().filter(|rule| rule.required) {
-            if !list
-                .children()
-                .any(|child| child.is(&profile.namespace, &rule.tag))
-            {
+            if !list.children().any(|child| child.is(&profile.namespace, &rule.tag)) {
                 faults.push(FaultKind::SignerMissing.of(&rule.tag));
             }
         }
-        if faults.is_empty() {
-            Ok(blocks)
-        } else {
-            Err(faults)
-        }
+        if faults.is_empty() { Ok(blocks) } else { Err(faults) }
     }
 
     fn block<'t>(&self, element: Element<'t>, role: &'t str) -> Result<Block<'t>, FaultKind> {
@@ -258,9 +240,8 @@ impl Verifier {
             return Err(FaultKind::SignatureRepeated);
         }
         let text_of = |tag: &str| -> Result<Option<String>, FaultKind> {
-            let mut found = element
-                .children()
-                .filter(|child| child.is(&self.profile.namespace, tag));
+            let mut found =
+                element.children().filter(|child| child.is(&self.profile.namespace, tag));
             let Some(child) = found.next() else {
                 return Ok(None);
             };

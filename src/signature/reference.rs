@@ -51,10 +51,7 @@ impl Verifier {
                 .map(|prefix| if prefix == "#default" { "" } else { prefix }.to_owned())
                 .collect();
         }
-        Ok(Method {
-            algorithm,
-            prefixes,
-        })
+        Ok(Method { algorithm, prefixes })
     }
 
     /// Read the two references, which come after the two methods.
@@ -73,10 +70,7 @@ impl Verifier {
 
     fn reference_of<'t>(&self, element: Element<'t>) -> Result<Reference<'t>, FaultKind> {
         let element = dsig(Some(element), "Reference")?;
-        let uri = element
-            .tag()
-            .attribute("URI")
-            .ok_or(FaultKind::ReferenceTarget)?;
+        let uri = element.tag().attribute("URI").ok_or(FaultKind::ReferenceTarget)?;
         let mut children = element.children().peekable();
         let mut enveloped = false;
         let mut method = None;
@@ -109,10 +103,7 @@ impl Verifier {
             .filter(|digest| self.profile.algorithms.digest.contains(digest))
             .ok_or(FaultKind::AlgorithmNotPermitted)?;
         let value = dsig(children.next(), "DigestValue")?;
-        let value = value
-            .text()
-            .and_then(decode)
-            .ok_or(FaultKind::SignatureShape)?;
+        let value = value.text().and_then(decode).ok_or(FaultKind::SignatureShape)?;
         if children.next().is_some() {
             return Err(FaultKind::SignatureShape);
         }
@@ -131,17 +122,12 @@ pub(super) fn dsig<'t>(
     element: Option<Element<'t>>,
     local: &str,
 ) -> Result<Element<'t>, FaultKind> {
-    element
-        .filter(|element| element.is(DSIG_NAMESPACE, local))
-        .ok_or(FaultKind::SignatureShape)
+    element.filter(|element| element.is(DSIG_NAMESPACE, local)).ok_or(FaultKind::SignatureShape)
 }
 
 /// Return the attribute Algorithm.
 pub(super) fn algorithm_of(element: Element<'_>) -> Result<&str, FaultKind> {
-    element
-        .tag()
-        .attribute("Algorithm")
-        .ok_or(FaultKind::SignatureShape)
+    element.tag().attribute("Algorithm").ok_or(FaultKind::SignatureShape)
 }
 
 /// Decode Base64 in which white space may stand anywhere.
@@ -150,10 +136,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     if !text.contains(super::markup::is_space) {
         return BASE64.decode(text).ok();
     }
-    let dense: Vec<u8> = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
+    let dense: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     BASE64.decode(dense).ok()
 }
 

@@ -14,10 +14,7 @@ impl Span {
     }
 
     pub(crate) fn moved(self, by: u32) -> Self {
-        Self {
-            start: self.start + by,
-            len: self.len,
-        }
+        Self { start: self.start + by, len: self.len }
     }
 }
 
@@ -25,10 +22,7 @@ impl Span {
 pub(crate) fn push(pool: &mut String, text: &str) -> Span {
     let start = u32::try_from(pool.len()).unwrap_or(u32::MAX);
     pool.push_str(text);
-    Span {
-        start,
-        len: u32::try_from(text.len()).unwrap_or(0),
-    }
+    Span { start, len: u32::try_from(text.len()).unwrap_or(0) }
 }
 
 /// An attribute as spans of a pool; not a namespace declaration.
@@ -105,30 +99,22 @@ impl<'a> Tag<'a> {
     /// Walk over the attributes in the order they were written.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
         let pool = self.pool;
-        self.attributes
-            .iter()
-            .map(move |spans| attribute(pool, spans))
+        self.attributes.iter().map(move |spans| attribute(pool, spans))
     }
 
     pub(crate) fn attribute_at(&self, index: usize) -> Option<Attribute<'a>> {
-        self.attributes
-            .get(index)
-            .map(|spans| attribute(self.pool, spans))
+        self.attributes.get(index).map(|spans| attribute(self.pool, spans))
     }
 
     /// Return the value of the attribute `name` that has no prefix.
     pub fn attribute(&self, name: &str) -> Option<&'a str> {
-        self.attributes()
-            .find(|attribute| attribute.name == name)
-            .map(|attribute| attribute.value)
+        self.attributes().find(|attribute| attribute.name == name).map(|attribute| attribute.value)
     }
 
     /// Walk over the namespace declarations of this tag: prefix and URI.
     pub fn declarations(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let pool = self.pool;
-        self.declarations
-            .iter()
-            .map(move |spans| (spans.prefix.of(pool), spans.uri.of(pool)))
+        self.declarations.iter().map(move |spans| (spans.prefix.of(pool), spans.uri.of(pool)))
     }
 }
 
@@ -159,8 +145,7 @@ impl Scope {
     pub fn bind(&mut self, prefix: &str, uri: &str, depth: u32) {
         let prefix = push(&mut self.pool, prefix);
         let uri = push(&mut self.pool, uri);
-        self.bindings
-            .push((DeclarationSpans { prefix, uri }, depth));
+        self.bindings.push((DeclarationSpans { prefix, uri }, depth));
     }
 
     /// Remove the bindings made at `depth` or deeper.
@@ -197,16 +182,13 @@ impl Scope {
 
     /// Walk over the bindings in force: prefix and URI, each prefix once.
     pub fn in_force(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.bindings
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (spans, _))| {
-                let prefix = spans.prefix.of(&self.pool);
-                let shadowed = self.bindings[index + 1..]
-                    .iter()
-                    .any(|(later, _)| later.prefix.of(&self.pool) == prefix);
-                (!shadowed).then(|| (prefix, spans.uri.of(&self.pool)))
-            })
+        self.bindings.iter().enumerate().filter_map(|(index, (spans, _))| {
+            let prefix = spans.prefix.of(&self.pool);
+            let shadowed = self.bindings[index + 1..]
+                .iter()
+                .any(|(later, _)| later.prefix.of(&self.pool) == prefix);
+            (!shadowed).then(|| (prefix, spans.uri.of(&self.pool)))
+        })
     }
 }
 

@@ -87,19 +87,17 @@ impl Tree {
         let base = index(self.pool.len());
         self.pool.push_str(tag.pool);
         let attributes = index(self.attributes.len());
-        self.attributes
-            .extend(tag.attributes.iter().map(|spans| AttributeSpans {
-                name: spans.name.moved(base),
-                value: spans.value.moved(base),
-                namespace: spans.namespace.moved(base),
-                prefix_len: spans.prefix_len,
-            }));
+        self.attributes.extend(tag.attributes.iter().map(|spans| AttributeSpans {
+            name: spans.name.moved(base),
+            value: spans.value.moved(base),
+            namespace: spans.namespace.moved(base),
+            prefix_len: spans.prefix_len,
+        }));
         let declarations = index(self.declarations.len());
-        self.declarations
-            .extend(tag.declarations.iter().map(|spans| DeclarationSpans {
-                prefix: spans.prefix.moved(base),
-                uri: spans.uri.moved(base),
-            }));
+        self.declarations.extend(tag.declarations.iter().map(|spans| DeclarationSpans {
+            prefix: spans.prefix.moved(base),
+            uri: spans.uri.moved(base),
+        }));
         let parent = self.open.last().copied().unwrap_or(u32::MAX);
         self.open.push(index(self.nodes.len()));
         self.nodes.push(Node {
@@ -146,13 +144,7 @@ impl Tree {
 
     /// Return the root element.
     pub fn root(&self) -> Option<Element<'_>> {
-        self.nodes
-            .first()
-            .filter(|node| node.element)
-            .map(|_| Element {
-                tree: self,
-                index: 0,
-            })
+        self.nodes.first().filter(|node| node.element).map(|_| Element { tree: self, index: 0 })
     }
 
     /// Walk over all elements in document order.
@@ -214,8 +206,7 @@ impl<'t> Element<'t> {
 
     /// Walk over this element and all below it.
     pub fn subtree(&self) -> impl Iterator<Item = Element<'t>> + use<'t> {
-        self.tree
-            .elements_between(self.index, self.node().end as usize)
+        self.tree.elements_between(self.index, self.node().end as usize)
     }
 
     /// Return the text of an element that has no child elements; comments do not divide it.
@@ -233,12 +224,10 @@ impl<'t> Element<'t> {
 
     /// Tell whether text other than white space stands directly in this element.
     pub fn has_own_text(&self) -> bool {
-        self.child_indices()
-            .map(|index| &self.tree.nodes[index])
-            .any(|node| {
-                let text = node.name.of(&self.tree.pool);
-                !node.element && !text.chars().all(super::markup::is_space)
-            })
+        self.child_indices().map(|index| &self.tree.nodes[index]).any(|node| {
+            let text = node.name.of(&self.tree.pool);
+            !node.element && !text.chars().all(super::markup::is_space)
+        })
     }
 
     /// Write the canonical octets of this element to `out`, leaving out `without` (enveloped signature).
@@ -265,10 +254,7 @@ impl<'t> Element<'t> {
                 continue;
             }
             if node.element {
-                let element = Element {
-                    tree: self.tree,
-                    index: at,
-                };
+                let element = Element { tree: self.tree, index: at };
                 writer.start(&element.tag());
                 ends.push(node.end as usize);
             } else {
@@ -300,10 +286,7 @@ impl<'t> Element<'t> {
         let mut ancestors = Vec::new();
         let mut parent = self.node().parent as usize;
         while let Some(node) = self.tree.nodes.get(parent) {
-            ancestors.push(Element {
-                tree: self.tree,
-                index: parent,
-            });
+            ancestors.push(Element { tree: self.tree, index: parent });
             parent = node.parent as usize;
         }
         let mut scope = Scope::default();
@@ -316,13 +299,8 @@ impl<'t> Element<'t> {
             }
         }
         let mut attributes: Vec<(String, String)> = Vec::new();
-        let own = ancestors
-            .iter()
-            .map(|ancestor| xml_attributes(&ancestor.tag()));
-        for (name, value) in own
-            .flatten()
-            .chain(inherited.xml_attributes.iter().cloned())
-        {
+        let own = ancestors.iter().map(|ancestor| xml_attributes(&ancestor.tag()));
+        for (name, value) in own.flatten().chain(inherited.xml_attributes.iter().cloned()) {
             if !attributes.iter().any(|(known, _)| *known == name) {
                 attributes.push((name, value));
             }

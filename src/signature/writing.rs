@@ -41,11 +41,7 @@ impl XmlSigner {
         }
         key_info.push_str("</X509Data></KeyInfo>");
         let method = signer.algorithm().xml_method().uri();
-        Ok(Self {
-            signer,
-            key_info,
-            method,
-        })
+        Ok(Self { signer, key_info, method })
     }
 
     /// Return the signer.
@@ -78,27 +74,18 @@ impl XmlSigner {
             self.method
         ));
         push_reference(&mut info, uri, enveloped, data);
-        push_reference(
-            &mut info,
-            &format!("#{id}-time"),
-            false,
-            time_digest.as_ref(),
-        );
+        push_reference(&mut info, &format!("#{id}-time"), false, time_digest.as_ref());
         info.push_str("</SignedInfo>");
         // What is signed declares the namespace, which in the document stands on Signature.
         let signed = format!("<SignedInfo xmlns=\"{DSIG_NAMESPACE}\">{info}");
         let value = self.signer.sign(signed.as_bytes())?;
-        out.push_str(&format!(
-            "<Signature xmlns=\"{DSIG_NAMESPACE}\" Id=\"{id}\"><SignedInfo>"
-        ));
+        out.push_str(&format!("<Signature xmlns=\"{DSIG_NAMESPACE}\" Id=\"{id}\"><SignedInfo>"));
         out.push_str(&info);
         out.push_str("<SignatureValue>");
         STANDARD.encode_string(value, out);
         out.push_str("</SignatureValue>");
         out.push_str(&self.key_info);
-        out.push_str(&format!(
-            "<Object Id=\"{id}-time\">{properties}</Signature>"
-        ));
+        out.push_str(&format!("<Object Id=\"{id}-time\">{properties}</Signature>"));
         Ok(())
     }
 }
@@ -106,9 +93,7 @@ impl XmlSigner {
 fn push_reference(out: &mut String, uri: &str, enveloped: bool, digest: &[u8]) {
     out.push_str(&format!("<Reference URI=\"{uri}\"><Transforms>"));
     if enveloped {
-        out.push_str(&format!(
-            "<Transform Algorithm=\"{ENVELOPED_TRANSFORM}\"></Transform>"
-        ));
+        out.push_str(&format!("<Transform Algorithm=\"{ENVELOPED_TRANSFORM}\"></Transform>"));
     }
     out.push_str(&format!(
         "<Transform Algorithm=\"{}\"></Transform></Transforms>\
@@ -192,10 +177,7 @@ pub fn sign_record(
         )?;
         tail.push_str(&format!("</{}>", signer.role));
     }
-    tail.push_str(&format!(
-        "</{}></{}>",
-        profile.signers_list, profile.record_root
-    ));
+    tail.push_str(&format!("</{}></{}>", profile.signers_list, profile.record_root));
     out.reserve(data.len() + tail.len() + 64);
     out.extend_from_slice(format!("<{}>", profile.record_root).as_bytes());
     out.extend_from_slice(data);
@@ -217,14 +199,7 @@ pub fn seal_element(
     let digest = DigestAlgorithm::Sha256.digest(element);
     let mut signature = String::with_capacity(4096);
     let (signature_id, uri) = (format!("{id}-sig"), format!("#{id}"));
-    signer.append_signature(
-        &mut signature,
-        &signature_id,
-        &uri,
-        digest.as_ref(),
-        true,
-        at,
-    )?;
+    signer.append_signature(&mut signature, &signature_id, &uri, digest.as_ref(), true, at)?;
     let mut out = Vec::with_capacity(element.len() + signature.len());
     out.extend_from_slice(&element[..end]);
     out.extend_from_slice(signature.as_bytes());
@@ -257,10 +232,7 @@ impl<W: Write> ListWriter<W> {
                 .ok_or(SignError::Shape("the profile has no id attribute"))?
                 .clone(),
         };
-        let start = format!(
-            "<{} {}=\"{}\">",
-            writer.root, writer.id_attribute, writer.id
-        );
+        let start = format!("<{} {}=\"{}\">", writer.root, writer.id_attribute, writer.id);
         writer.record(start.as_bytes())?;
         Ok(writer)
     }

@@ -61,20 +61,14 @@ impl Verifier {
         inherited: &Inherited,
     ) -> Result<CheckedSignature, FaultKind> {
         let parts = parts_of(signature)?;
-        let NamedKey {
-            key,
-            chain,
-            subject_name,
-        } = self.key_of(parts.key_info)?;
+        let NamedKey { key, chain, subject_name } = self.key_of(parts.key_info)?;
         let (method, canonicalisation) = self.methods_of(parts.signed_info)?;
         self.check_key(&key, method)?;
         let references = self.references_of(parts.signed_info)?;
         let mut octets = Vec::with_capacity(2048);
         parts
             .signed_info
-            .canonicalise(canonicalisation, inherited, None, |b| {
-                octets.extend_from_slice(b)
-            });
+            .canonicalise(canonicalisation, inherited, None, |b| octets.extend_from_slice(b));
         let value = decode(parts.value.text().ok_or(FaultKind::SignatureShape)?)
             .ok_or(FaultKind::SignatureShape)?;
         key.verify(method, &octets, &value)?;
@@ -82,19 +76,11 @@ impl Verifier {
         let signing_time = self.signing_time(parts.object)?;
         octets.clear();
         let (element, reference) = time;
-        element.canonicalise(reference.method, inherited, None, |b| {
-            octets.extend_from_slice(b)
-        });
+        element.canonicalise(reference.method, inherited, None, |b| octets.extend_from_slice(b));
         if reference.digest.digest(&octets).as_ref() != reference.value {
             return Err(FaultKind::SigningTimeDigest);
         }
-        Ok(CheckedSignature {
-            key,
-            chain,
-            subject_name,
-            signing_time,
-            data,
-        })
+        Ok(CheckedSignature { key, chain, subject_name, signing_time, data })
     }
 
     fn key_of(&self, key_info: Element<'_>) -> Result<NamedKey, FaultKind> {
@@ -134,11 +120,7 @@ impl Verifier {
         if !key.is_named(name) {
             return Err(FaultKind::SubjectNameMismatch);
         }
-        Ok(NamedKey {
-            key,
-            chain: certificates,
-            subject_name: name.trim().to_owned(),
-        })
+        Ok(NamedKey { key, chain: certificates, subject_name: name.trim().to_owned() })
     }
 
     fn methods_of(&self, signed_info: Element<'_>) -> Result<(SignatureMethod, Method), FaultKind> {
@@ -224,10 +206,7 @@ impl Verifier {
                 return Err(FaultKind::ReferenceRepeated);
             }
         }
-        Ok((
-            data.ok_or(FaultKind::ReferenceTarget)?,
-            time.ok_or(FaultKind::ReferenceTarget)?,
-        ))
+        Ok((data.ok_or(FaultKind::ReferenceTarget)?, time.ok_or(FaultKind::ReferenceTarget)?))
     }
 
     // Object holds SignatureProperties, which holds one SignatureProperty, which holds SigningTime: so

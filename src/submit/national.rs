@@ -65,10 +65,7 @@ impl National {
         let mut request = request
             .header(CONTENT_TYPE, "application/xml")
             .header("Content-Digest", digest)
-            .header(
-                &self.settings.message_id_header,
-                envelope.message_id.to_string(),
-            );
+            .header(&self.settings.message_id_header, envelope.message_id.to_string());
         if envelope.possible_duplicate {
             request = request.header(&self.settings.possible_duplicate_header, "true");
         }
@@ -79,10 +76,7 @@ impl National {
         if !self.pace.wait().await {
             return bare(Wire::HeldBack);
         }
-        let path = self
-            .settings
-            .status_path
-            .replace("{messageId}", &message_id.to_string());
+        let path = self.settings.status_path.replace("{messageId}", &message_id.to_string());
         match self.client.request(Method::GET, &self.address(&path)) {
             Ok(request) => self.exchange(request).await,
             Err(_) => bare(Wire::HeldBack),
@@ -122,10 +116,7 @@ impl Destination for National {
 
     fn status(&self, message_id: Uuid) -> Exchanging<'_> {
         if self.settings.status_path.is_empty() {
-            let unsupported = Wire::Answer {
-                status: 501,
-                retry_after_ms: None,
-            };
+            let unsupported = Wire::Answer { status: 501, retry_after_ms: None };
             return Box::pin(std::future::ready(bare(unsupported)));
         }
         Box::pin(self.ask(message_id))
@@ -133,10 +124,7 @@ impl Destination for National {
 }
 
 fn bare(wire: Wire) -> Exchange {
-    Exchange {
-        wire,
-        body: Vec::new(),
-    }
+    Exchange { wire, body: Vec::new() }
 }
 
 // Only a failure to connect is certain to come before the first byte; all else may have been processed.
@@ -151,11 +139,7 @@ fn before_the_answer(error: &reqwest::Error) -> Wire {
             return Wire::Identity;
         }
     }
-    if error.is_connect() || error.is_builder() {
-        Wire::Unreachable
-    } else {
-        Wire::Broken
-    }
+    if error.is_connect() || error.is_builder() { Wire::Unreachable } else { Wire::Broken }
 }
 
 fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
@@ -165,9 +149,7 @@ fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
             return Some(fault);
         }
         // An io::Error passes over what it holds, so it is looked into here.
-        let held = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
+        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(held) = held {
             if let Some(fault) = held.downcast_ref::<rustls::Error>() {
                 return Some(fault);

@@ -64,11 +64,7 @@ pub enum Proof {
 
 /// Classify an attempt (reliability S4). Evidence counts whatever the status says; a status is never evidence.
 pub fn classify(wire: Wire, proof: Proof) -> Outcome {
-    let Wire::Answer {
-        status,
-        retry_after_ms,
-    } = wire
-    else {
+    let Wire::Answer { status, retry_after_ms } = wire else {
         return match wire {
             Wire::HeldBack | Wire::Unreachable => Outcome::NotSent,
             Wire::Identity => Outcome::PeerHalt,
@@ -79,35 +75,27 @@ pub fn classify(wire: Wire, proof: Proof) -> Outcome {
         (Proof::Complete, _) => Outcome::Settled,
         (Proof::Conflict, _) => Outcome::Conflict,
         (Proof::Partial, _) => Outcome::PartlySettled,
-        (Proof::Refusal, 400..=499) => Outcome::RefusedBatch {
-            proven: true,
-            too_large: status == 413,
-        },
+        (Proof::Refusal, 400..=499) => {
+            Outcome::RefusedBatch { proven: true, too_large: status == 413 }
+        }
         (Proof::Pending, 200..=299) => Outcome::TransportOk,
         (Proof::Nothing, 202) => Outcome::TransportOk,
-        (_, 400 | 413 | 415 | 422) => Outcome::RefusedBatch {
-            proven: false,
-            too_large: status == 413,
-        },
+        (_, 400 | 413 | 415 | 422) => {
+            Outcome::RefusedBatch { proven: false, too_large: status == 413 }
+        }
         (_, 401 | 403) => Outcome::PeerHalt,
         (_, 409) => Outcome::AlreadyKnown,
-        (_, 429) => Outcome::RefusedLoad {
-            retry_after_ms: retry_after_ms.unwrap_or(0),
-        },
-        (_, 503) if retry_after_ms.is_some() => Outcome::RefusedLoad {
-            retry_after_ms: retry_after_ms.unwrap_or(0),
-        },
+        (_, 429) => Outcome::RefusedLoad { retry_after_ms: retry_after_ms.unwrap_or(0) },
+        (_, 503) if retry_after_ms.is_some() => {
+            Outcome::RefusedLoad { retry_after_ms: retry_after_ms.unwrap_or(0) }
+        }
         _ => Outcome::Unknown,
     }
 }
 
 /// Classify a status query. That a message is not known counts only when the destination proves it.
 pub fn classify_query(wire: Wire, proof: Proof) -> QueryOutcome {
-    let Wire::Answer {
-        status,
-        retry_after_ms,
-    } = wire
-    else {
+    let Wire::Answer { status, retry_after_ms } = wire else {
         return match wire {
             Wire::Identity => QueryOutcome::PeerHalt,
             Wire::Broken | Wire::HeldBack | Wire::Unreachable | Wire::Answer { .. } => {
@@ -124,9 +112,9 @@ pub fn classify_query(wire: Wire, proof: Proof) -> QueryOutcome {
         (Proof::NotFound, _) => QueryOutcome::NotFound,
         (Proof::Nothing, 401 | 403) => QueryOutcome::PeerHalt,
         (Proof::Nothing, 405 | 501) => QueryOutcome::Unsupported,
-        (Proof::Nothing, 429 | 503) => QueryOutcome::RefusedLoad {
-            retry_after_ms: retry_after_ms.unwrap_or(0),
-        },
+        (Proof::Nothing, 429 | 503) => {
+            QueryOutcome::RefusedLoad { retry_after_ms: retry_after_ms.unwrap_or(0) }
+        }
         (Proof::Nothing, _) => QueryOutcome::Unknown,
     }
 }
@@ -136,22 +124,14 @@ mod tests {
     use super::*;
 
     fn answer(status: u16) -> Wire {
-        Wire::Answer {
-            status,
-            retry_after_ms: None,
-        }
+        Wire::Answer { status, retry_after_ms: None }
     }
 
     fn later(status: u16) -> Wire {
-        Wire::Answer {
-            status,
-            retry_after_ms: Some(7_000),
-        }
+        Wire::Answer { status, retry_after_ms: Some(7_000) }
     }
 
-    const LOAD: Outcome = Outcome::RefusedLoad {
-        retry_after_ms: 7_000,
-    };
+    const LOAD: Outcome = Outcome::RefusedLoad { retry_after_ms: 7_000 };
 
     fn refused(proven: bool, too_large: bool) -> Outcome {
         Outcome::RefusedBatch { proven, too_large }
@@ -199,12 +179,7 @@ mod tests {
     fn only_evidence_settles() {
         for status in 100..600 {
             for wire in [answer(status), later(status)] {
-                for proof in [
-                    Proof::Nothing,
-                    Proof::NotFound,
-                    Proof::Pending,
-                    Proof::Refusal,
-                ] {
+                for proof in [Proof::Nothing, Proof::NotFound, Proof::Pending, Proof::Refusal] {
                     let outcome = classify(wire, proof);
                     assert!(
                         !matches!(outcome, Outcome::Settled | Outcome::PartlySettled),
@@ -218,10 +193,7 @@ mod tests {
     #[test]
     fn a_message_is_not_found_only_when_the_destination_proves_it() {
         for status in 100..600 {
-            assert_ne!(
-                classify_query(answer(status), Proof::Nothing),
-                QueryOutcome::NotFound
-            );
+            assert_ne!(classify_query(answer(status), Proof::Nothing), QueryOutcome::NotFound);
         }
         let rows = [
             (answer(404), Proof::NotFound, QueryOutcome::NotFound),

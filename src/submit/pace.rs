@@ -52,9 +52,6 @@ mod tests {
         let pace = Pace::new(NonZeroU32::MIN, two, 10);
         assert!(pace.wait().await);
         assert!(pace.wait().await);
-        assert!(
-            !pace.wait().await,
-            "the next place is a second away, the limit 10 ms"
-        );
+        assert!(!pace.wait().await, "the next place is a second away, the limit 10 ms");
     }
 }

@@ -195,13 +195,7 @@ impl BatchWriter<'_> {
             faults: Vec::new(),
             last_issue: None,
         };
-        let writer = RecordWriter {
-            batch: self,
-            school,
-            class: &class,
-            signers: &signers,
-            format,
-        };
+        let writer = RecordWriter { batch: self, school, class: &class, signers: &signers, format };
         let mut previous = 0..0;
         for position in first..end {
             let fault = self.fault(position, &previous, format);
@@ -214,9 +208,7 @@ impl BatchWriter<'_> {
             }
             previous = start..portion.bytes.len();
             if let Some(kind) = fault {
-                portion
-                    .faults
-                    .push(self.planted(kind, position - range.start, format));
+                portion.faults.push(self.planted(kind, position - range.start, format));
             }
         }
         Ok(portion)

@@ -120,10 +120,7 @@ mod tests {
     fn weights_decide_how_often_an_item_is_drawn() {
         let mut chance = Chance::of(3, 7, Purpose::Pupil, 0, 0);
         let list = [("a", 90), ("b", 10), ("never", 0)];
-        let drawn: Vec<_> = (0..2000)
-            .filter_map(|_| chance.weighted(&list))
-            .copied()
-            .collect();
+        let drawn: Vec<_> = (0..2000).filter_map(|_| chance.weighted(&list)).copied().collect();
         let share = drawn.iter().filter(|item| **item == "b").count();
         assert!((120..280).contains(&share), "{share}");
         assert!(!drawn.contains(&"never"));

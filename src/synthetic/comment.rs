@@ -95,11 +95,7 @@ mod tests {
     use super::*;
     use crate::platform::config::Tables;
 
-    const FILLING: Filling<'_> = Filling {
-        given: "Khang",
-        subject: "toán",
-        class: "4A",
-    };
+    const FILLING: Filling<'_> = Filling { given: "Khang", subject: "toán", class: "4A" };
 
     #[test]
     fn comments_come_in_hundreds_of_variants_and_fill_every_place() {

@@ -122,11 +122,7 @@ pub(super) fn spoil(kind: FaultKind, setting: &Setting, transcript: &mut Transcr
         FaultKind::EthnicGroupUnknown => general.set(Field::Ethnicity, "Kin"),
         FaultKind::ProvinceUnknown => general.set(Field::SchoolProvince, "Tỉnh Hà Nam Ninh"),
         FaultKind::DepartmentOfOther => {
-            let other = if setting.place.code == "01" {
-                "79"
-            } else {
-                "01"
-            };
+            let other = if setting.place.code == "01" { "79" } else { "01" };
             general.set(Field::DepartmentCode, other);
         }
         FaultKind::AverageOffByTenth => spoil_average(transcript),
@@ -189,8 +185,7 @@ fn spoil_result(level: Level, general: &mut Fields) {
 fn spoil_mark(transcript: &mut Transcript, mark: &str) {
     for field in [Field::SubjectTest, Field::SubjectTerm2] {
         let row = transcript.subjects.iter_mut().find(|row| {
-            row.value(field)
-                .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+            row.value(field).is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
         });
         if let Some(row) = row {
             row.set(field, mark);
@@ -202,9 +197,8 @@ fn spoil_mark(transcript: &mut Transcript, mark: &str) {
 // Chooses a mark whose change moves no threshold, so that only the average is wrong.
 fn spoil_average(transcript: &mut Transcript) {
     for row in &mut transcript.subjects {
-        let Some((whole, decimal)) = row
-            .value(Field::SubjectYear)
-            .and_then(|text| text.split_once('.'))
+        let Some((whole, decimal)) =
+            row.value(Field::SubjectYear).and_then(|text| text.split_once('.'))
         else {
             continue;
         };
@@ -213,14 +207,10 @@ fn spoil_average(transcript: &mut Transcript) {
         };
         let tenths = whole * 10 + decimal;
         let changed = tenths + 1;
-        let harmless = [35, 50, 65, 80, 90]
-            .iter()
-            .all(|bound| (tenths >= *bound) == (changed >= *bound));
+        let harmless =
+            [35, 50, 65, 80, 90].iter().all(|bound| (tenths >= *bound) == (changed >= *bound));
         if harmless && changed <= 100 {
-            row.set(
-                Field::SubjectYear,
-                format!("{}.{}", changed / 10, changed % 10),
-            );
+            row.set(Field::SubjectYear, format!("{}.{}", changed / 10, changed % 10));
             return;
         }
     }
@@ -231,8 +221,7 @@ pub(super) fn forged(transcript: &Transcript) -> Transcript {
     let mut forged = transcript.clone();
     for field in [Field::SubjectTest, Field::SubjectTerm2] {
         let row = forged.subjects.iter_mut().find(|row| {
-            row.value(field)
-                .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+            row.value(field).is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
         });
         if let Some(row) = row {
             let better = match row.value(field) {

@@ -33,11 +33,7 @@ pub(super) fn takes_mothers_clan(words: &Words, group: &str) -> bool {
 }
 
 fn names_of<'a>(words: &'a Words, bearer: Bearer<'_>) -> Option<&'a GroupNames> {
-    let key = if bearer.group == "01" {
-        bearer.region
-    } else {
-        bearer.group
-    };
+    let key = if bearer.group == "01" { bearer.region } else { bearer.group };
     let groups = &words.names.group;
     groups.get(key).or_else(|| groups.get("other"))
 }
@@ -102,10 +98,7 @@ fn pool_parts(
     let mut middle = chance.weighted_text(middles);
     let given = chance.text(givens);
     // Nobody is called Hoàng Hoàng Hoàng.
-    if middle
-        .split(' ')
-        .any(|part| part == given || part == family)
-    {
+    if middle.split(' ').any(|part| part == given || part == family) {
         middle = match (bearer.female, given) {
             (true, "Ngọc") => "Bảo",
             (true, _) => "Ngọc",
@@ -127,11 +120,7 @@ fn assemble(order: NameOrder, family: String, prefix: &str, given: &str) -> Name
         NameOrder::GivenClan => (format!("{joined} {family}"), family),
         NameOrder::PrefixGiven => (joined, String::new()),
     };
-    Name {
-        full,
-        family,
-        given: given.to_owned(),
-    }
+    Name { full, family, given: given.to_owned() }
 }
 
 #[cfg(test)]
@@ -143,44 +132,21 @@ mod tests {
     fn sample(group: &str, female: bool) -> Vec<Name> {
         let words = Words::load(&Tables::default()).unwrap();
         let mut chance = Chance::of(1, 1, Purpose::Pupil, 0, 0);
-        let bearer = Bearer {
-            group,
-            region: "north",
-            female,
-            adult: false,
-            family: None,
-        };
-        (0..300)
-            .map(|_| draw(&words, &mut chance, bearer))
-            .collect()
+        let bearer = Bearer { group, region: "north", female, adult: false, family: None };
+        (0..300).map(|_| draw(&words, &mut chance, bearer)).collect()
     }
 
     #[test]
     fn about_four_in_ten_kinh_of_the_north_are_called_nguyen() {
-        let count = sample("01", false)
-            .iter()
-            .filter(|name| name.family == "Nguyễn")
-            .count();
+        let count = sample("01", false).iter().filter(|name| name.family == "Nguyễn").count();
         assert!((75..155).contains(&count), "{count}");
     }
 
     #[test]
     fn names_follow_the_custom_of_the_group() {
-        assert!(
-            sample("12", false)
-                .iter()
-                .all(|name| name.full.starts_with("Y "))
-        );
-        assert!(
-            sample("12", true)
-                .iter()
-                .all(|name| name.full.starts_with('H'))
-        );
-        assert!(
-            sample("14", true)
-                .iter()
-                .all(|name| name.full.starts_with("Y "))
-        );
+        assert!(sample("12", false).iter().all(|name| name.full.starts_with("Y ")));
+        assert!(sample("12", true).iter().all(|name| name.full.starts_with('H')));
+        assert!(sample("14", true).iter().all(|name| name.full.starts_with("Y ")));
         let mong = sample("08", false);
         assert!(mong.iter().filter(|name| name.full.contains(" A ")).count() > 80);
     }

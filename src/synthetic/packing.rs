@@ -17,10 +17,7 @@ impl Packer {
     /// Begin a document.
     pub(super) fn begin() -> io::Result<Self> {
         let file = io::BufWriter::new(tempfile::tempfile()?);
-        Ok(Self {
-            gzip: GzEncoder::new(file, Compression::fast()),
-            length: 0,
-        })
+        Ok(Self { gzip: GzEncoder::new(file, Compression::fast()), length: 0 })
     }
 
     /// Write the envelope to `out`.
@@ -31,9 +28,7 @@ impl Packer {
         let length = u32::try_from(self.length)
             .map_err(|_| io::Error::other("a content envelope holds less than 4 GiB"))?;
         let writer = self.gzip.finish()?;
-        let mut file = writer
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
+        let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.seek(SeekFrom::Start(0))?;
         let mut encoder = EncoderWriter::new(out, &STANDARD);
         encoder.write_all(&length.to_le_bytes())?;
@@ -70,13 +65,8 @@ mod tests {
         let mut packed = Vec::new();
         packer.finish(&mut packed).unwrap();
         let mut read = String::new();
-        let settings = Settings {
-            quotes: Quotes::Plain,
-            inflated_bytes_max: 1 << 20,
-        };
-        ContentReader::new(packed.as_slice(), &settings)
-            .read_to_string(&mut read)
-            .unwrap();
+        let settings = Settings { quotes: Quotes::Plain, inflated_bytes_max: 1 << 20 };
+        ContentReader::new(packed.as_slice(), &settings).read_to_string(&mut read).unwrap();
         assert_eq!(read, text);
     }
 }

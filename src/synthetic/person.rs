@@ -64,22 +64,14 @@ pub(super) fn adult(
 ) -> Adult {
     let female = chance.percent(female_percent);
     let group = teacher_group(setting, chance);
-    let bearer = Bearer {
-        group: &group,
-        region: &setting.place.region,
-        female,
-        adult: true,
-        family: None,
-    };
+    let bearer =
+        Bearer { group: &group, region: &setting.place.region, female, adult: true, family: None };
     let name = name::draw(&setting.words, chance, bearer).full;
     let age = i16::try_from(chance.between(youngest, 58)).unwrap_or(40);
     let birth_year = setting.options.school_year.start() - age;
     let prefix = setting.place.birth(chance, &[]).0;
     let last = u64::try_from(chance.between(0, 999_999)).unwrap_or(0);
-    Adult {
-        name,
-        number: personal_number(&prefix, female, birth_year, last),
-    }
+    Adult { name, number: personal_number(&prefix, female, birth_year, last) }
 }
 
 // Two in three teachers are Kinh wherever they teach; the others are of the people around them.
@@ -121,9 +113,7 @@ impl Pupil {
             number: personal_number(&prefix, female, birth.year(), last),
             ministry_code: format!("{}{code:08}", setting.place.code),
             origin: setting.place.origin(chance),
-            residence: setting
-                .place
-                .address(chance, home, &around.streets, &around.hamlets),
+            residence: setting.place.address(chance, home, &around.streets, &around.hamlets),
             name,
             female,
             birth,
@@ -143,9 +133,7 @@ fn birth_date(setting: &Setting, chance: &mut Chance, grade: u8) -> Date {
     let year = setting.options.school_year.start() - i16::from(grade) - 5 - late;
     let first = date(year, 1, 1);
     let day = chance.between(0, 364);
-    first
-        .checked_add(jiff::Span::new().days(day))
-        .unwrap_or(first)
+    first.checked_add(jiff::Span::new().days(day)).unwrap_or(first)
 }
 
 fn body(setting: &Setting, chance: &mut Chance, grade: u8, female: bool) -> (String, String) {
@@ -157,11 +145,7 @@ fn body(setting: &Setting, chance: &mut Chance, grade: u8, female: bool) -> (Str
     let taller = chance.around(0.0, 1.0);
     let height = height + taller * 5.0;
     let weight = (weight + taller * 2.5 + chance.around(0.0, weight * 0.1)).max(13.0);
-    let weight = if chance.percent(70) {
-        format!("{weight:.0}")
-    } else {
-        format!("{weight:.1}")
-    };
+    let weight = if chance.percent(70) { format!("{weight:.0}") } else { format!("{weight:.1}") };
     (format!("{height:.0}"), weight)
 }
 
@@ -180,11 +164,7 @@ impl Parents {
         let mothers_group = if mixed { "01" } else { group };
         let (mother, mother_family) = relative(setting, chance, mothers_group, true);
         let by_mother = name::takes_mothers_clan(&setting.words, group) && !mixed;
-        let family = if by_mother {
-            mother_family.clone()
-        } else {
-            father_family
-        };
+        let family = if by_mother { mother_family.clone() } else { father_family };
         // Some children have only their mother, a few live with somebody else.
         let no_father = chance.permille(35);
         let guardian = chance.permille(18).then(|| {
@@ -192,11 +172,7 @@ impl Parents {
             relative(setting, chance, group, woman).0
         });
         Self {
-            family: if no_father && !by_mother {
-                mother_family
-            } else {
-                family
-            },
+            family: if no_father && !by_mother { mother_family } else { family },
             father: (!no_father).then_some(father),
             mother: Some(mother),
             guardian,
@@ -210,13 +186,7 @@ fn relative(
     group: &str,
     female: bool,
 ) -> (Relative, Option<String>) {
-    let bearer = Bearer {
-        group,
-        region: &setting.place.region,
-        female,
-        adult: true,
-        family: None,
-    };
+    let bearer = Bearer { group, region: &setting.place.region, female, adult: true, family: None };
     let name = name::draw(&setting.words, chance, bearer);
     let family = (!name.family.is_empty()).then_some(name.family);
     let relative = Relative {
@@ -240,9 +210,8 @@ mod tests {
 
     #[test]
     fn scattered_numbers_do_not_repeat_within_the_modulus() {
-        let drawn: HashSet<u64> = (0..100_000)
-            .map(|position| scattered(position, 42, 524_287, 1_000_000))
-            .collect();
+        let drawn: HashSet<u64> =
+            (0..100_000).map(|position| scattered(position, 42, 524_287, 1_000_000)).collect();
         assert_eq!(drawn.len(), 100_000);
     }
 }

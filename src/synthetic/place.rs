@@ -57,9 +57,7 @@ impl Place {
         year: SchoolYear,
     ) -> Result<Self, SyntheticError> {
         let on = date(year.start() + 1, 5, 31);
-        let unknown = || SyntheticError::UnknownProvince {
-            code: code.to_owned(),
-        };
+        let unknown = || SyntheticError::UnknownProvince { code: code.to_owned() };
         let province = codes.province_by_code(code, on).ok_or_else(unknown)?;
         let listed = words.provinces.get(&*province.today).ok_or_else(unknown)?;
         let communes: Vec<CommuneName> = codes
@@ -78,18 +76,13 @@ impl Place {
             let place = BirthPlace {
                 prefix: prefix.clone(),
                 province: name.clone(),
-                communes: communes
-                    .map(|commune| commune.full_name.to_string())
-                    .collect(),
+                communes: communes.map(|commune| commune.full_name.to_string()).collect(),
             };
             (place, *weight)
         });
-        let other_births = codes.provinces_on(BEFORE).map(|province| {
-            (
-                format!("0{}", province.code),
-                province.full_name.to_string(),
-            )
-        });
+        let other_births = codes
+            .provinces_on(BEFORE)
+            .map(|province| (format!("0{}", province.code), province.full_name.to_string()));
         Ok(Self {
             on,
             code: code.to_owned(),
@@ -149,9 +142,7 @@ impl Place {
         let commune = if chance.percent(88) {
             &home.full_name
         } else {
-            chance
-                .one(&self.communes)
-                .map_or(&home.full_name, |commune| &commune.full_name)
+            chance.one(&self.communes).map_or(&home.full_name, |commune| &commune.full_name)
         };
         let door = if commune.starts_with("Phường") {
             let number = chance.between(1, 480);

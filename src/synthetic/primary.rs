@@ -94,16 +94,9 @@ impl Results {
             })
             .collect();
         let later = if grade >= 3 { &LATER_TRAITS[..] } else { &[] };
-        let traits = TRAITS
-            .iter()
-            .chain(later)
-            .map(|field| (*field, one_trait(chance, aim)))
-            .collect();
-        let mut results = Self {
-            subjects,
-            traits,
-            year: YearResult::Incomplete,
-        };
+        let traits =
+            TRAITS.iter().chain(later).map(|field| (*field, one_trait(chance, aim))).collect();
+        let mut results = Self { subjects, traits, year: YearResult::Incomplete };
         results.year = results.derive();
         results
     }
@@ -141,10 +134,7 @@ fn one_subject(
         _ => false,
     };
     if exempt {
-        return SubjectResult {
-            level: "M",
-            test: None,
-        };
+        return SubjectResult { level: "M", test: None };
     }
     let mark = match aim {
         _ if fails => chance.between(2, 4),
@@ -159,10 +149,7 @@ fn one_subject(
         (_, 7..) if chance.percent(45) => "T",
         _ => "H",
     };
-    SubjectResult {
-        level,
-        test: subject.has_test_in(grade).then_some(mark),
-    }
+    SubjectResult { level, test: subject.has_test_in(grade).then_some(mark) }
 }
 
 fn one_trait(chance: &mut Chance, aim: YearResult) -> &'static str {
@@ -179,9 +166,7 @@ mod tests {
     use super::*;
 
     fn results(levels: &[(&'static str, Option<i32>)], value: &'static str) -> Results {
-        let subjects = levels
-            .iter()
-            .map(|(level, test)| SubjectResult { level, test: *test });
+        let subjects = levels.iter().map(|(level, test)| SubjectResult { level, test: *test });
         Results {
             subjects: subjects.collect(),
             traits: vec![(Field::QualityHonesty, value)],

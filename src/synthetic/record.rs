@@ -36,12 +36,7 @@ pub(super) fn make(setting: &Setting, school: &School, class: &Class, position: 
             subject.is_required_in(class.grade) || class.chosen.contains(&subject.slug)
         })
         .collect();
-    let mut writer = Writer {
-        setting,
-        school,
-        class,
-        transcript: Transcript::default(),
-    };
+    let mut writer = Writer { setting, school, class, transcript: Transcript::default() };
     writer.heading(chance, &pupil);
     writer.family(&pupil);
     let in_summer = match options.level {
@@ -82,18 +77,12 @@ impl Writer<'_> {
         self.set(Field::Code, chance.uuid().to_string());
         self.set(Field::SchoolYear, options.school_year.to_string());
         self.set(Field::DepartmentCode, place.code.as_str());
-        self.set(
-            Field::DepartmentName,
-            format!("Sở Giáo dục và Đào tạo {}", place.name),
-        );
+        self.set(Field::DepartmentName, format!("Sở Giáo dục và Đào tạo {}", place.name));
         self.set(Field::SchoolCode, school.code.as_str());
         self.set(Field::SchoolName, school.name.as_str());
         if place.has_districts() {
             let bare = school.commune.full_name.split_once(' ');
-            self.set(
-                Field::SchoolDistrict,
-                format!("Huyện {}", bare.map_or("", |(_, bare)| bare)),
-            );
+            self.set(Field::SchoolDistrict, format!("Huyện {}", bare.map_or("", |(_, bare)| bare)));
         }
         self.set(Field::SchoolCommune, school.commune.full_name.as_str());
         self.set(Field::SchoolProvince, place.full_name.as_str());
@@ -116,10 +105,7 @@ impl Writer<'_> {
         self.set(Field::Nationality, "Việt Nam");
         let poor = if place.region == "mountain" { 140 } else { 25 };
         if chance.permille(poor) {
-            self.set(
-                Field::PolicyGroup,
-                chance.text(&setting.words.around.policy_groups),
-            );
+            self.set(Field::PolicyGroup, chance.text(&setting.words.around.policy_groups));
         }
         self.set(Field::PrincipalName, school.principal.name.as_str());
         self.set(Field::PrincipalNumber, school.principal.number.as_str());
@@ -144,11 +130,7 @@ impl Writer<'_> {
         };
         relative(Field::FatherName, Field::FatherOccupation, &pupil.father);
         relative(Field::MotherName, Field::MotherOccupation, &pupil.mother);
-        relative(
-            Field::GuardianName,
-            Field::GuardianOccupation,
-            &pupil.guardian,
-        );
+        relative(Field::GuardianName, Field::GuardianOccupation, &pupil.guardian);
     }
 
     fn first_year(&self) -> i16 {
@@ -165,9 +147,7 @@ impl Writer<'_> {
             .permille(45)
             .then(|| u8::try_from(chance.between(i32::from(level_start) + 1, 12)).unwrap_or(12))
             .filter(|grade| *grade <= self.class.grade);
-        let before = chance
-            .one(&setting.place.communes)
-            .map_or("", |commune| &commune.full_name);
+        let before = chance.one(&setting.place.communes).map_or("", |commune| &commune.full_name);
         let elsewhere = school::school_name(setting, chance, before);
         let births = &setting.place.births;
         let at = usize::try_from(self.school.index).unwrap_or(0) % births.len().max(1);
@@ -182,23 +162,13 @@ impl Writer<'_> {
             let mut row = Fields::default();
             row.set(Field::HistoryYear, format!("{year}-{}", year + 1));
             row.set(Field::HistoryClass, self.class.name_in(grade));
-            row.set(
-                Field::HistorySchool,
-                if own {
-                    self.school.name.as_str()
-                } else {
-                    &elsewhere
-                },
-            );
+            row.set(Field::HistorySchool, if own { self.school.name.as_str() } else { &elsewhere });
             let province = match &old_province {
                 Some(old) if year < 2025 => old,
                 _ => &setting.place.full_name,
             };
             row.set(Field::HistoryProvince, province.as_str());
-            row.set(
-                Field::TransferredOn,
-                self.school.day_style.write(date(since, 9, 5)),
-            );
+            row.set(Field::TransferredOn, self.school.day_style.write(date(since, 9, 5)));
             self.transcript.history.push(row);
         }
     }
@@ -213,9 +183,8 @@ impl Writer<'_> {
             date(year, 5, first).checked_add(jiff::Span::new().days(chance.between(0, 5)))
         };
         let issued = issued.unwrap_or(date(year, 5, 30));
-        let created = issued
-            .checked_sub(jiff::Span::new().days(chance.between(0, 4)))
-            .unwrap_or(issued);
+        let created =
+            issued.checked_sub(jiff::Span::new().days(chance.between(0, 4))).unwrap_or(issued);
         self.set(Field::CreatedOn, self.school.day_style.write(created));
         self.set(Field::IssuedOn, self.school.day_style.write(issued));
         issued

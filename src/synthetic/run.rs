@@ -26,10 +26,7 @@ impl Run {
     pub(super) fn new(setting: Setting) -> Self {
         let classes = setting.options.records.div_ceil(CLASS_SIZE);
         let count = (classes / 6).clamp(1, SCHOOLS_MAX);
-        Self {
-            setting,
-            schools: (0..count).map(|_| OnceLock::new()).collect(),
-        }
+        Self { setting, schools: (0..count).map(|_| OnceLock::new()).collect() }
     }
 
     fn school(&self, index: u64) -> &School {

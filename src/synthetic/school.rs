@@ -85,13 +85,7 @@ pub(super) fn school_name(setting: &Setting, chance: &mut Chance, commune: &str)
 impl School {
     /// Draw the school number `index` of the run.
     pub(super) fn draw(setting: &Setting, index: u64) -> Self {
-        let mut chance = Chance::of(
-            setting.options.seed,
-            setting.scope,
-            Purpose::School,
-            index,
-            0,
-        );
+        let mut chance = Chance::of(setting.options.seed, setting.scope, Purpose::School, index, 0);
         let chance = &mut chance;
         let commune = chance.one(&setting.place.communes).cloned();
         let commune = commune.unwrap_or_else(|| CommuneName {
@@ -114,16 +108,8 @@ impl School {
             index,
             code: format!("{}{}{:03}", setting.place.code, commune.code, index % 1000),
             principal: person::adult(setting, chance, 52, 36),
-            principal_title: if deputy {
-                "Phó Hiệu trưởng"
-            } else {
-                "Hiệu trưởng"
-            },
-            day_style: if chance.percent(65) {
-                DayStyle::DayFirst
-            } else {
-                DayStyle::Iso
-            },
+            principal_title: if deputy { "Phó Hiệu trưởng" } else { "Hiệu trưởng" },
+            day_style: if chance.percent(65) { DayStyle::DayFirst } else { DayStyle::Iso },
             teachers: teachers(setting, index),
             name,
             commune,
@@ -133,10 +119,7 @@ impl School {
 
     /// Return who teaches the subject in the class; the homeroom teacher where the school has nobody.
     pub(super) fn teacher<'a>(&'a self, class: &'a Class, subject: &Subject) -> &'a Adult {
-        let staff = self
-            .teachers
-            .get(&subject.slug)
-            .map_or(&[][..], Vec::as_slice);
+        let staff = self.teachers.get(&subject.slug).map_or(&[][..], Vec::as_slice);
         let count = u64::try_from(staff.len()).unwrap_or(1).max(1);
         let turn = usize::try_from(class.index / 3 % count).unwrap_or(0);
         staff.get(turn).unwrap_or(&class.homeroom)
@@ -145,13 +128,7 @@ impl School {
 
 // Primary classes are taught by their own teacher, except in the subjects of specialists.
 fn teachers(setting: &Setting, school: u64) -> HashMap<Box<str>, Vec<Adult>> {
-    let mut chance = Chance::of(
-        setting.options.seed,
-        setting.scope,
-        Purpose::Teacher,
-        school,
-        0,
-    );
+    let mut chance = Chance::of(setting.options.seed, setting.scope, Purpose::Teacher, school, 0);
     let mut staff = HashMap::new();
     if setting.options.level == Level::Primary {
         return staff;
@@ -166,13 +143,7 @@ fn teachers(setting: &Setting, school: u64) -> HashMap<Box<str>, Vec<Adult>> {
 impl Class {
     /// Draw the class number `index` of the run, the `turn`-th of its school.
     pub(super) fn draw(setting: &Setting, index: u64, turn: u64) -> Self {
-        let mut chance = Chance::of(
-            setting.options.seed,
-            setting.scope,
-            Purpose::Class,
-            index,
-            0,
-        );
+        let mut chance = Chance::of(setting.options.seed, setting.scope, Purpose::Class, index, 0);
         let chance = &mut chance;
         let grades = setting.options.level.grades();
         let count = u64::from(grades.end() - grades.start()) + 1;
@@ -197,11 +168,7 @@ impl Class {
             homeroom: person::adult(
                 setting,
                 chance,
-                if setting.options.level == Level::Primary {
-                    86
-                } else {
-                    68
-                },
+                if setting.options.level == Level::Primary { 86 } else { 68 },
                 24,
             ),
             chosen: chosen(setting, chance, grades.start() + step),
@@ -226,11 +193,8 @@ fn chosen(setting: &Setting, chance: &mut Chance, grade: u8) -> Vec<Box<str>> {
 
 // Four of the nine, at least three of them assessed by marks, as schools offer them.
 fn electives(setting: &Setting, chance: &mut Chance) -> Vec<Box<str>> {
-    let mut choice: Vec<&Subject> = setting
-        .subjects
-        .iter()
-        .filter(|subject| subject.choice)
-        .collect();
+    let mut choice: Vec<&Subject> =
+        setting.subjects.iter().filter(|subject| subject.choice).collect();
     let mut chosen: Vec<Box<str>> = Vec::new();
     let mut by_comment = 0;
     while chosen.len() < 4 && !choice.is_empty() {

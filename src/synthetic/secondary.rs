@@ -37,10 +37,7 @@ impl Standing {
 
     /// Return the number of steps below the best.
     fn below_best(self) -> usize {
-        Self::FROM_BEST
-            .iter()
-            .position(|standing| *standing == self)
-            .unwrap_or(0)
+        Self::FROM_BEST.iter().position(|standing| *standing == self).unwrap_or(0)
     }
 }
 
@@ -194,11 +191,8 @@ impl Results {
                 _ => None,
             };
         }
-        let marks: Vec<Mark> = self
-            .subjects
-            .iter()
-            .map(|subject| subject.retest.unwrap_or(subject.year))
-            .collect();
+        let marks: Vec<Mark> =
+            self.subjects.iter().map(|subject| subject.retest.unwrap_or(subject.year)).collect();
         self.study_retested = Some(study(&marks));
     }
 
@@ -224,11 +218,7 @@ impl Results {
             .iter()
             .filter(|subject| matches!(subject.year, Mark::Tenths(90..)))
             .count();
-        Some(if high >= 6 {
-            "Học sinh Xuất sắc"
-        } else {
-            "Học sinh Giỏi"
-        })
+        Some(if high >= 6 { "Học sinh Xuất sắc" } else { "Học sinh Giỏi" })
     }
 }
 
@@ -240,12 +230,7 @@ fn one_subject(
     exempt: bool,
 ) -> SubjectResult {
     if subject.assessment == Assessment::Comment {
-        let all = |mark| SubjectResult {
-            term1: mark,
-            term2: mark,
-            year: mark,
-            retest: None,
-        };
+        let all = |mark| SubjectResult { term1: mark, term2: mark, year: mark, retest: None };
         if exempt && &*subject.slug == "giao_duc_the_chat" {
             return all(Mark::Exempt);
         }
@@ -303,11 +288,7 @@ mod tests {
         marks[0] = Mark::Tenths(55);
         assert_eq!(study(&marks), Standing::Fair, "one level is not adjusted");
         marks[0] = Mark::Tenths(20);
-        assert_eq!(
-            study(&marks),
-            Standing::Reached,
-            "CĐ because of one subject"
-        );
+        assert_eq!(study(&marks), Standing::Reached, "CĐ because of one subject");
         marks[1] = Mark::Tenths(20);
         assert_eq!(study(&marks), Standing::NotReached, "two subjects");
     }

@@ -65,12 +65,7 @@ impl RecordWriter<'_> {
         let id = format!("hb{position}");
         let data_id = format!("{id}-data");
         let mut data = Vec::with_capacity(8 * 1024);
-        ministry::encode(
-            &made.transcript,
-            &self.batch.forms.ministry,
-            &data_id,
-            &mut data,
-        )?;
+        ministry::encode(&made.transcript, &self.batch.forms.ministry, &data_id, &mut data)?;
         if fault == Some(FaultKind::TagUnknown) {
             fault::insert_tag(&mut data);
         }
@@ -93,12 +88,7 @@ impl RecordWriter<'_> {
         if fault == Some(FaultKind::GradeForged) {
             let mut forged = Vec::with_capacity(data.len());
             let transcript = fault::forged(&made.transcript);
-            ministry::encode(
-                &transcript,
-                &self.batch.forms.ministry,
-                &data_id,
-                &mut forged,
-            )?;
+            ministry::encode(&transcript, &self.batch.forms.ministry, &data_id, &mut forged)?;
             replace(out, start, &data, forged);
         }
         Ok(())
@@ -141,17 +131,8 @@ impl RecordWriter<'_> {
             } else {
                 value(Field::HomeroomNumber)
             };
-            let signer = if differs {
-                signers.homeroom_with_number()
-            } else {
-                signers.homeroom()
-            };
-            roles.push(Role::new(
-                "GVCN",
-                number,
-                signer,
-                moment(made.issued_on, begin),
-            ));
+            let signer = if differs { signers.homeroom_with_number() } else { signers.homeroom() };
+            roles.push(Role::new("GVCN", number, signer, moment(made.issued_on, begin)));
         }
         let head = match fault {
             Some(FaultKind::PrincipalSignatureMissing) => None,
@@ -172,9 +153,7 @@ impl RecordWriter<'_> {
 
 // Puts `new` in the place of `old`, which stands somewhere after `start`.
 fn replace(out: &mut Vec<u8>, start: usize, old: &[u8], new: Vec<u8>) {
-    let found = out[start..]
-        .windows(old.len())
-        .position(|window| window == old);
+    let found = out[start..].windows(old.len()).position(|window| window == old);
     if let Some(at) = found {
         out.splice(start + at..start + at + old.len(), new);
     }
@@ -194,12 +173,7 @@ impl<'a> Role<'a> {
         signer: &'a XmlSigner,
         at: Timestamp,
     ) -> Self {
-        Self {
-            tag,
-            number,
-            signer,
-            at,
-        }
+        Self { tag, number, signer, at }
     }
 }
 

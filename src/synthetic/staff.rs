@@ -96,27 +96,14 @@ impl Staff {
         clock: SharedClock,
     ) -> Result<Self, SyntheticError> {
         let issuers = Issuers::open(layout)?;
-        let strangers = if setting.options.fault_rate > 0.0 {
-            Some(stranger_issuers(&clock)?)
-        } else {
-            None
-        };
+        let strangers =
+            if setting.options.fault_rate > 0.0 { Some(stranger_issuers(&clock)?) } else { None };
         let name = format!("Sở Giáo dục và Đào tạo {}", setting.place.name);
         let parent = format!("UBND {}", setting.place.full_name);
-        let subject = OrganisationSubject {
-            name: &name,
-            parent: &parent,
-            code: None,
-        };
+        let subject = OrganisationSubject { name: &name, parent: &parent, code: None };
         let issued = issuers.organisation(TrustSystem::OfficialDuty, subject, &*clock)?;
-        let long_ago = date(
-            setting.options.school_year.start() + 1 - EXPIRED_YEARS,
-            1,
-            1,
-        );
-        let long_ago = long_ago
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .map_err(|_| PkiError::Clock)?;
+        let long_ago = date(setting.options.school_year.start() + 1 - EXPIRED_YEARS, 1, 1);
+        let long_ago = long_ago.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| PkiError::Clock)?;
         Ok(Self {
             department: XmlSigner::new(issued.signer()?, true)?,
             issuers,
@@ -146,10 +133,7 @@ impl Staff {
             }
         };
         drop(schools);
-        let mut homerooms = self
-            .homerooms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut homerooms = self.homerooms.lock().unwrap_or_else(PoisonError::into_inner);
         let homeroom = match homerooms.get(&class.index) {
             Some(known) => known.clone(),
             None => {
@@ -161,18 +145,11 @@ impl Staff {
                 made
             }
         };
-        Ok(Signers {
-            at_school,
-            homeroom,
-        })
+        Ok(Signers { at_school, homeroom })
     }
 
     fn school_signers(&self, school: &School) -> Result<SchoolSigners, SyntheticError> {
-        let system = if school.private {
-            TrustSystem::PublicCa
-        } else {
-            TrustSystem::OfficialDuty
-        };
+        let system = if school.private { TrustSystem::PublicCa } else { TrustSystem::OfficialDuty };
         // Certificates for official duty carry no personal number (rules of the domain, 5.3).
         let number = school.private.then_some(school.principal.number.as_str());
         let head = PersonSubject {
@@ -220,10 +197,7 @@ impl Staff {
             let public = TrustSystem::PublicCa;
             prepared(self.issuers.person(public, subject(true), clock)?)?
         };
-        Ok(Homeroom {
-            signer,
-            with_number,
-        })
+        Ok(Homeroom { signer, with_number })
     }
 }
 

@@ -40,10 +40,7 @@ fn three_hundred_clean_records_of_each_level_and_format_reach_the_national_form(
             assert_eq!(said.len(), 300);
             let mut systems: HashSet<&str> = HashSet::new();
             for (position, one) in said.iter().enumerate() {
-                assert!(
-                    one.grave.is_empty(),
-                    "{level:?} {format:?} {position}: {one:?}"
-                );
+                assert!(one.grave.is_empty(), "{level:?} {format:?} {position}: {one:?}");
                 let expected = generator.transcript(u64::try_from(position).unwrap());
                 assert_eq!(one.code.as_deref(), expected.value(Field::Code));
                 assert_eq!(one.national.as_deref(), expected.value(Field::StudentName));
@@ -87,14 +84,8 @@ fn check_fault(said: &Said, fault: &PlantedFault, place: &str) {
             assert_eq!(said.grave, expected, "{place}");
         }
         Fate::Accepted => {
-            assert!(
-                said.grave.is_empty() && said.national.is_some(),
-                "{place}: {said:?}"
-            );
-            assert!(
-                rule.is_none_or(|rule| said.warnings.contains(&rule)),
-                "{place}"
-            );
+            assert!(said.grave.is_empty() && said.national.is_some(), "{place}: {said:?}");
+            assert!(rule.is_none_or(|rule| said.warnings.contains(&rule)), "{place}");
         }
         Fate::Duplicate => assert!(said.grave.is_empty(), "{place}"),
     }
@@ -105,15 +96,10 @@ fn a_repeated_record_is_the_one_before_it_byte_for_byte() {
     let mut options = generator(Level::Primary, &[FaultKind::RecordRepeated]);
     options.run.setting.options.fault_rate = 0.3;
     let mut bytes = Vec::new();
-    let written = options
-        .write_batch(&mut bytes, 0..72, Format::Ndjson)
-        .unwrap();
+    let written = options.write_batch(&mut bytes, 0..72, Format::Ndjson).unwrap();
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    let repeated: Vec<_> = written
-        .faults
-        .iter()
-        .filter(|fault| fault.fate == Fate::Duplicate)
-        .collect();
+    let repeated: Vec<_> =
+        written.faults.iter().filter(|fault| fault.fate == Fate::Duplicate).collect();
     assert!(repeated.len() > 3);
     for fault in repeated {
         let at = usize::try_from(fault.position).unwrap();
@@ -125,9 +111,7 @@ fn a_repeated_record_is_the_one_before_it_byte_for_byte() {
 fn the_content_does_not_depend_on_threads_or_on_how_the_run_is_cut() {
     let contents = |bytes: &[u8]| -> Vec<String> {
         let text = std::str::from_utf8(bytes).unwrap();
-        text.lines()
-            .map(|line| line.split(",\"signatures\"").next().unwrap().to_owned())
-            .collect()
+        text.lines().map(|line| line.split(",\"signatures\"").next().unwrap().to_owned()).collect()
     };
     let kinds = [FaultKind::MarkOverTen, FaultKind::CommentMissing];
     let make = |threads, cuts: &[(u64, u64)]| {
@@ -135,9 +119,7 @@ fn the_content_does_not_depend_on_threads_or_on_how_the_run_is_cut() {
         let mut bytes = Vec::new();
         let mut faults = Vec::new();
         for (start, end) in cuts {
-            let written = generator
-                .write_batch(&mut bytes, *start..*end, Format::Ndjson)
-                .unwrap();
+            let written = generator.write_batch(&mut bytes, *start..*end, Format::Ndjson).unwrap();
             faults.extend(written.faults.into_iter().map(|fault| fault.kind));
         }
         (contents(&bytes), faults)
@@ -153,9 +135,8 @@ fn a_planned_rate_of_mistakes_is_kept_and_every_kind_occurs() {
     let mut generator = generator(Level::UpperSecondary, &[FaultKind::TagUnknown]);
     generator.run.setting.options.fault_rate = 0.1;
     generator.run.setting.options.fault_kinds.clear();
-    let planned: Vec<FaultKind> = (0..20_000)
-        .filter_map(|position| generator.run.fault(position, Format::Xml))
-        .collect();
+    let planned: Vec<FaultKind> =
+        (0..20_000).filter_map(|position| generator.run.fault(position, Format::Xml)).collect();
     assert!((1_700..2_300).contains(&planned.len()), "{}", planned.len());
     let kinds: HashSet<_> = planned.iter().collect();
     assert_eq!(kinds.len(), FaultKind::ALL.len());
@@ -164,9 +145,8 @@ fn a_planned_rate_of_mistakes_is_kept_and_every_kind_occurs() {
 #[test]
 fn an_empty_range_is_a_signed_empty_list() {
     let mut bytes = Vec::new();
-    let written = generator(Level::Primary, &[])
-        .write_batch(&mut bytes, 5..5, Format::Xml)
-        .unwrap();
+    let written =
+        generator(Level::Primary, &[]).write_batch(&mut bytes, 5..5, Format::Xml).unwrap();
     assert_eq!(written, Written::default());
     assert!(gateway().batch(&bytes, Format::Xml).is_empty());
 }

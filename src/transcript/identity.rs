@@ -38,11 +38,7 @@ impl FromStr for TranscriptCode {
             return Err(error);
         }
         let uuid = Uuid::try_parse(text).map_err(|_| error)?;
-        if uuid.get_version_num() == 4 {
-            Ok(Self(uuid))
-        } else {
-            Err(error)
-        }
+        if uuid.get_version_num() == 4 { Ok(Self(uuid)) } else { Err(error) }
     }
 }
 
@@ -74,9 +70,7 @@ impl SchoolYear {
 
     /// Make the school year that begins in `start`, if it is between [`Self::FIRST`] and [`Self::LAST`].
     pub fn starting(start: i16) -> Option<Self> {
-        (Self::FIRST..=Self::LAST)
-            .contains(&start)
-            .then_some(Self(start))
+        (Self::FIRST..=Self::LAST).contains(&start).then_some(Self(start))
     }
 
     /// Return the calendar year in which it begins.
@@ -89,10 +83,8 @@ impl FromStr for SchoolYear {
     type Err = NotValid;
 
     fn from_str(text: &str) -> Result<Self, NotValid> {
-        let error = NotValid {
-            what: "school year",
-            permitted: "YYYY-YYYY, the second year one greater",
-        };
+        let error =
+            NotValid { what: "school year", permitted: "YYYY-YYYY, the second year one greater" };
         let (first, second) = text.split_once('-').ok_or(error)?;
         let (first, second) = (first.trim(), second.trim());
         if first.len() != 4 || second.len() != 4 {
@@ -211,15 +203,9 @@ impl Circular {
 
     /// Find a circular by its short name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Tt22Of2016,
-            Self::Tt22,
-            Self::Tt27,
-            Self::Tt43,
-            Self::Tt58,
-        ]
-        .into_iter()
-        .find(|circular| circular.name() == name)
+        [Self::Tt22Of2016, Self::Tt22, Self::Tt27, Self::Tt43, Self::Tt58]
+            .into_iter()
+            .find(|circular| circular.name() == name)
     }
 }
 
@@ -241,10 +227,7 @@ impl FromStr for PersonalNumber {
         if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(text.into()))
         } else {
-            Err(NotValid {
-                what: "personal number",
-                permitted: "12 digits",
-            })
+            Err(NotValid { what: "personal number", permitted: "12 digits" })
         }
     }
 }
@@ -261,21 +244,9 @@ mod tests {
 
     #[test]
     fn a_code_is_a_uuid_of_version_4_only() {
-        assert!(
-            "123e4567-e89b-42d3-a456-556642440000"
-                .parse::<TranscriptCode>()
-                .is_ok()
-        );
-        assert!(
-            "123e4567-e89b-12d3-a456-556642440000"
-                .parse::<TranscriptCode>()
-                .is_err()
-        );
-        assert!(
-            "123e4567e89b42d3a456556642440000"
-                .parse::<TranscriptCode>()
-                .is_err()
-        );
+        assert!("123e4567-e89b-42d3-a456-556642440000".parse::<TranscriptCode>().is_ok());
+        assert!("123e4567-e89b-12d3-a456-556642440000".parse::<TranscriptCode>().is_err());
+        assert!("123e4567e89b42d3a456556642440000".parse::<TranscriptCode>().is_err());
     }
 
     #[test]

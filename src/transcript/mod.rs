@@ -36,9 +36,7 @@ impl Fields {
 
     /// Walk over the present fields in the order of [`Field`].
     pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
-        self.values
-            .iter()
-            .map(|(field, value)| (*field, value.as_ref()))
+        self.values.iter().map(|(field, value)| (*field, value.as_ref()))
     }
 
     /// Tell whether no field is present.
@@ -135,10 +133,7 @@ mod fields_serde {
                     .ok_or_else(|| de::Error::custom("there is a field of unknown name"))?;
                 let value: std::borrow::Cow<'de, str> = map.next_value()?;
                 if fields.value(field).is_some() {
-                    return Err(de::Error::custom(format!(
-                        "field {} occurs twice",
-                        field.name()
-                    )));
+                    return Err(de::Error::custom(format!("field {} occurs twice", field.name())));
                 }
                 fields.set(field, value.trim());
             }

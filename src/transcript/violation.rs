@@ -72,11 +72,8 @@ pub struct Violation {
 impl Violation {
     /// Return the message in both languages.
     pub fn message(&self) -> Bilingual {
-        let args: Vec<(&str, &str)> = self
-            .args
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let args: Vec<(&str, &str)> =
+            self.args.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         texts::both(&self.text_key(), &args)
     }
 

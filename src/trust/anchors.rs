@@ -202,12 +202,8 @@ impl Anchors {
             (usage.time_stamping, "1.3.6.1.5.5.7.3.8"),
             (usage.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
         ];
-        let permitted = |oid: &str| {
-            self.settings
-                .extended_key_usages
-                .iter()
-                .any(|known| known == oid)
-        };
+        let permitted =
+            |oid: &str| self.settings.extended_key_usages.iter().any(|known| known == oid);
         named.iter().any(|(set, oid)| *set && permitted(oid))
             || usage.other.iter().any(|oid| permitted(&oid.to_id_string()))
     }
@@ -223,11 +219,7 @@ impl Anchors {
         }
         let certificate = X509::from_der(certificate).map_err(|_| Reason::Unreadable)?;
         let mut worst = Reason::UnknownIssuer;
-        for system in self
-            .systems
-            .iter()
-            .filter(|system| !system.anchors.is_empty())
-        {
+        for system in self.systems.iter().filter(|system| !system.anchors.is_empty()) {
             let path = self.path(system, &certificate, hints, at);
             match path.unwrap_or(Err(Reason::Unreadable)) {
                 Ok(window) => return Ok((system.name, window)),
@@ -297,10 +289,7 @@ fn key_of(certificate: &[u8], hints: &[Vec<u8>]) -> [u8; 32] {
         return fingerprint(certificate);
     }
     let prints = hints.iter().map(|hint| fingerprint(hint));
-    let all: Vec<u8> = std::iter::once(fingerprint(certificate))
-        .chain(prints)
-        .flatten()
-        .collect();
+    let all: Vec<u8> = std::iter::once(fingerprint(certificate)).chain(prints).flatten().collect();
     fingerprint(&all)
 }
 

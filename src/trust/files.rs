@@ -27,10 +27,7 @@ pub enum TrustError {
 pub(super) fn certificates(paths: &[PathBuf]) -> Result<Vec<X509>, TrustError> {
     let mut found = Vec::new();
     for path in paths {
-        let unreadable = |source| TrustError::Unreadable {
-            path: path.clone(),
-            source,
-        };
+        let unreadable = |source| TrustError::Unreadable { path: path.clone(), source };
         if !path.is_dir() {
             found.extend(from_pem(path)?);
             continue;
@@ -52,14 +49,10 @@ pub(super) fn certificates(paths: &[PathBuf]) -> Result<Vec<X509>, TrustError> {
 }
 
 fn from_pem(path: &Path) -> Result<Vec<X509>, TrustError> {
-    let pem = std::fs::read(path).map_err(|source| TrustError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let pem = std::fs::read(path)
+        .map_err(|source| TrustError::Unreadable { path: path.to_owned(), source })?;
     match X509::stack_from_pem(&pem) {
         Ok(stack) if !stack.is_empty() => Ok(stack),
-        _ => Err(TrustError::NoCertificate {
-            path: path.to_owned(),
-        }),
+        _ => Err(TrustError::NoCertificate { path: path.to_owned() }),
     }
 }

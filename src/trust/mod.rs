@@ -204,10 +204,7 @@ mod tests {
         for code in codes {
             assert!(texts::has(&format!("trust.reason.{code}")), "{code}");
         }
-        assert!(texts::has(&format!(
-            "trust.revocation.{}",
-            Revocation::NotChecked.code()
-        )));
+        assert!(texts::has(&format!("trust.revocation.{}", Revocation::NotChecked.code())));
         for system in [TrustSystem::PublicCa, TrustSystem::OfficialDuty] {
             assert!(texts::has(&format!("trust.system.{}", system.name())));
         }

@@ -31,12 +31,9 @@ impl Subject {
     /// Read a subject.
     pub fn read(name: &X509Name<'_>) -> Self {
         let first = |mut found: Box<dyn Iterator<Item = String> + '_>| found.next();
-        let common = name
-            .iter_common_name()
-            .filter_map(|a| a.as_str().ok().map(str::to_owned));
-        let organisation = name
-            .iter_organization()
-            .filter_map(|a| a.as_str().ok().map(str::to_owned));
+        let common = name.iter_common_name().filter_map(|a| a.as_str().ok().map(str::to_owned));
+        let organisation =
+            name.iter_organization().filter_map(|a| a.as_str().ok().map(str::to_owned));
         let code = name
             .iter_attributes()
             .filter(|attribute| attribute.attr_type().to_id_string() == USER_ID)
@@ -79,16 +76,10 @@ mod tests {
     #[test]
     fn the_uid_tells_persons_from_organisations() {
         let number = "001085000001".to_owned();
-        assert_eq!(
-            code_of("CCCD:001085000001"),
-            Some(SubjectCode::PersonalNumber(number))
-        );
+        assert_eq!(code_of("CCCD:001085000001"), Some(SubjectCode::PersonalNumber(number)));
         assert_eq!(code_of("CCCD:12345"), None);
         assert_eq!(code_of("CMND:123456789"), Some(SubjectCode::OtherPersonal));
-        assert_eq!(
-            code_of("MST:0100000001"),
-            Some(SubjectCode::Organisation("0100000001".into()))
-        );
+        assert_eq!(code_of("MST:0100000001"), Some(SubjectCode::Organisation("0100000001".into())));
         assert_eq!(code_of("001085000001"), None);
     }
 }

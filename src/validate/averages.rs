@@ -178,20 +178,14 @@ pub fn study_result(results: &Results) -> StudyResult {
         best[1] = best[1].max(rest.with_best().standing());
     }
     if let Some(failed_comments) = counts.failed_comments.checked_sub(1) {
-        let passed = Counts {
-            failed_comments,
-            ..counts
-        };
+        let passed = Counts { failed_comments, ..counts };
         best = best.map(|standing| standing.max(passed.standing()));
     }
     let adjusted = best.map(|other| {
         let pulled_by_two = other >= Standing::Fair && other > plain.next();
         if pulled_by_two { plain.next() } else { plain }
     });
-    StudyResult {
-        strict: adjusted[0],
-        generous: adjusted[1],
-    }
+    StudyResult { strict: adjusted[0], generous: adjusted[1] }
 }
 
 /// Return the conduct of the year from its two terms (TT 22 Đ8.2).
@@ -237,11 +231,9 @@ mod tests {
 
     #[test]
     fn year_averages_come_from_rounded_term_averages() {
-        for (term1, term2, expected) in [
-            ("7.0", "7.1", "7.1"),
-            ("6.4", "6.5", "6.5"),
-            ("5.2", "4.8", "4.9"),
-        ] {
+        for (term1, term2, expected) in
+            [("7.0", "7.1", "7.1"), ("6.4", "6.5", "6.5"), ("5.2", "4.8", "4.9")]
+        {
             let average = year_average(tenths(term1), tenths(term2));
             assert_eq!(average.to_string(), expected);
         }
@@ -256,11 +248,7 @@ mod tests {
     }
 
     fn study(marks: &str, failed_comments: usize) -> StudyResult {
-        study_result(&Results {
-            marks: all(marks),
-            failed_comments,
-            scored_min: 6,
-        })
+        study_result(&Results { marks: all(marks), failed_comments, scored_min: 6 })
     }
 
     #[test]
@@ -276,11 +264,7 @@ mod tests {
             ("5 5 5 5 5 5 3.4 3.4", 0, Standing::Failed),
         ] {
             let result = study(marks, failed);
-            assert_eq!(
-                (result.strict, result.generous),
-                (expected, expected),
-                "{marks}"
-            );
+            assert_eq!((result.strict, result.generous), (expected, expected), "{marks}");
         }
     }
 

@@ -19,11 +19,8 @@ const FLAGS: [Field; 5] = [
     Field::GradeCompleted,
     Field::PrimaryCompleted,
 ];
-const NUMBERS: [Field; 3] = [
-    Field::AbsencesExcused,
-    Field::AbsencesUnexcused,
-    Field::AbsencesTotal,
-];
+const NUMBERS: [Field; 3] =
+    [Field::AbsencesExcused, Field::AbsencesUnexcused, Field::AbsencesTotal];
 const SIGNERS: [Field; 2] = [Field::PrincipalNumber, Field::HomeroomNumber];
 
 /// Check forms that hold at every level.
@@ -41,18 +38,12 @@ pub(super) fn check(record: &mut Record<'_>, context: &Context) {
         }
     }
     for (field, unit) in [(Field::Weight, "kg"), (Field::Height, "cm")] {
-        if record
-            .value(field)
-            .is_some_and(|text| !is_measure(text, unit))
-        {
+        if record.value(field).is_some_and(|text| !is_measure(text, unit)) {
             record.broken_at(Rule::Cv2088Measure, field, &[]);
         }
     }
     for field in SIGNERS {
-        if record
-            .value(field)
-            .is_some_and(|text| !is_personal_number(text))
-        {
+        if record.value(field).is_some_and(|text| !is_personal_number(text)) {
             record.broken_at(Rule::Cv2088SignerNumber, field, &[]);
         }
     }
@@ -97,10 +88,7 @@ fn check_dates(record: &mut Record<'_>, context: &Context) {
     let born = day_at(record, Field::BirthDate, true);
     let created = day_at(record, Field::CreatedOn, false);
     let issued = day_at(record, Field::IssuedOn, false);
-    let begins = record
-        .parts
-        .school_year
-        .and_then(|year| Date::new(year.start(), 7, 1).ok());
+    let begins = record.parts.school_year.and_then(|year| Date::new(year.start(), 7, 1).ok());
     let orders = [
         (begins, issued, Field::IssuedOn, "school_year"),
         (created, issued, Field::IssuedOn, "created_on"),

@@ -63,36 +63,16 @@ fn unreadable(rules: &Rules, parts: &Parts, transcript: &Transcript) -> Vec<Brok
     let grades = format!("{}-{}", grades.start(), grades.end());
     let absent = [
         (parts.code.is_none(), Rule::Cv2088Code, Field::Code, ""),
-        (
-            parts.school_year.is_none(),
-            Rule::Cv2088SchoolYear,
-            Field::SchoolYear,
-            "",
-        ),
-        (
-            parts.level.is_none(),
-            Rule::Cv2088Level,
-            Field::Level,
-            &rules.permitted_levels,
-        ),
+        (parts.school_year.is_none(), Rule::Cv2088SchoolYear, Field::SchoolYear, ""),
+        (parts.level.is_none(), Rule::Cv2088Level, Field::Level, &rules.permitted_levels),
         (
             parts.circular.is_none(),
             Rule::Cv2088Circular,
             Field::Circular,
             &rules.permitted_circulars,
         ),
-        (
-            parts.grade.is_none(),
-            Rule::Cv2088Grade,
-            Field::Grade,
-            &grades,
-        ),
-        (
-            parts.personal_number.is_none(),
-            Rule::Cv2088PersonalNumber,
-            Field::PersonalNumber,
-            "",
-        ),
+        (parts.grade.is_none(), Rule::Cv2088Grade, Field::Grade, &grades),
+        (parts.personal_number.is_none(), Rule::Cv2088PersonalNumber, Field::PersonalNumber, ""),
     ];
     absent
         .into_iter()
@@ -107,12 +87,8 @@ pub fn parse_identity(rules: &Rules, transcript: &Transcript) -> Result<Identity
     if let Some(identity) = parts.identity() {
         return Ok(identity);
     }
-    let scope = Scope {
-        level: parts.level,
-        circular: parts.circular,
-        grade: parts.grade,
-        day: None,
-    };
+    let scope =
+        Scope { level: parts.level, circular: parts.circular, grade: parts.grade, day: None };
     let absent = [
         Field::Code,
         Field::SchoolYear,

@@ -32,12 +32,8 @@ pub(super) fn check_primary(record: &mut Record<'_>) {
 
 /// Check a secondary transcript of TT 58: marks, học lực and hạnh kiểm from their own lists.
 pub(super) fn check_secondary(record: &mut Record<'_>) {
-    const MARKS: [Field; 4] = [
-        Field::SubjectTerm1,
-        Field::SubjectTerm2,
-        Field::SubjectYear,
-        Field::SubjectRetest,
-    ];
+    const MARKS: [Field; 4] =
+        [Field::SubjectTerm1, Field::SubjectTerm2, Field::SubjectYear, Field::SubjectRetest];
     let codes = record.codes;
     for (index, entry) in record.entries(Group::Subject).iter().enumerate() {
         for field in MARKS {
@@ -48,20 +44,12 @@ pub(super) fn check_secondary(record: &mut Record<'_>) {
             }
         }
     }
-    for field in [
-        Field::StudyTerm1,
-        Field::StudyTerm2,
-        Field::StudyYear,
-        Field::StudyRetested,
-    ] {
+    for field in [Field::StudyTerm1, Field::StudyTerm2, Field::StudyYear, Field::StudyRetested] {
         record.result(field, ResultList::LegacyStudy, Rule::Tt58Value);
     }
-    for field in [
-        Field::ConductTerm1,
-        Field::ConductTerm2,
-        Field::ConductYear,
-        Field::ConductRetrained,
-    ] {
+    for field in
+        [Field::ConductTerm1, Field::ConductTerm2, Field::ConductYear, Field::ConductRetrained]
+    {
         record.result(field, ResultList::LegacyConduct, Rule::Tt58Value);
     }
 }

@@ -14,24 +14,15 @@ pub(super) fn check(record: &mut Record<'_>, context: &Context) {
     let codes = record.codes;
     let unknown =
         |text: Option<&str>, known: &dyn Fn(&str) -> bool| text.is_some_and(|text| !known(text));
-    if unknown(record.value(Field::Gender), &|text| {
-        codes.gender(text).is_some()
-    }) {
+    if unknown(record.value(Field::Gender), &|text| codes.gender(text).is_some()) {
         record.broken_at(Rule::Qcvn109Gender, Field::Gender, &[]);
     }
-    if unknown(record.value(Field::Nationality), &|text| {
-        codes.nationality(text).is_some()
-    }) {
+    if unknown(record.value(Field::Nationality), &|text| codes.nationality(text).is_some()) {
         record.broken_at(Rule::Tcvn7217Nationality, Field::Nationality, &[]);
     }
-    if unknown(record.value(Field::Ethnicity), &|text| {
-        codes.ethnic_group(text).is_some()
-    }) {
-        let rule = if record.foreign {
-            Rule::TtdlqgForeignEthnicGroup
-        } else {
-            Rule::Qd121EthnicGroup
-        };
+    if unknown(record.value(Field::Ethnicity), &|text| codes.ethnic_group(text).is_some()) {
+        let rule =
+            if record.foreign { Rule::TtdlqgForeignEthnicGroup } else { Rule::Qd121EthnicGroup };
         record.broken_at(rule, Field::Ethnicity, &[]);
     }
 }
@@ -54,10 +45,8 @@ fn check_place(record: &mut Record<'_>) {
     let Some(name) = record.value(Field::SchoolProvince) else {
         return;
     };
-    let year_end = record
-        .parts
-        .school_year
-        .and_then(|year| Date::new(year.start() + 1, 5, 31).ok());
+    let year_end =
+        record.parts.school_year.and_then(|year| Date::new(year.start() + 1, 5, 31).ok());
     let days = [Some(record.day), year_end];
     let provinces: Vec<_> = days
         .into_iter()

@@ -87,26 +87,14 @@ impl Checked {
 /// A record without a complete identity is never valid, whatever severities are configured.
 pub fn check(rules: &Rules, codes: &Codes, transcript: Transcript, context: &Context) -> Checked {
     let (identity, violations) = violations(rules, codes, &transcript, context);
-    let worst = violations
-        .iter()
-        .map(|violation| violation.severity)
-        .max()
-        .unwrap_or(Severity::Off);
+    let worst =
+        violations.iter().map(|violation| violation.severity).max().unwrap_or(Severity::Off);
     match (worst, identity) {
-        (Severity::Error, _) => Checked::Rejected {
-            transcript,
-            violations,
-        },
-        (Severity::Off | Severity::Warning, Some(identity)) => Checked::Valid(ValidTranscript {
-            identity,
-            transcript,
-            warnings: violations,
-        }),
-        (_, identity) => Checked::Held {
-            transcript,
-            identity,
-            violations,
-        },
+        (Severity::Error, _) => Checked::Rejected { transcript, violations },
+        (Severity::Off | Severity::Warning, Some(identity)) => {
+            Checked::Valid(ValidTranscript { identity, transcript, warnings: violations })
+        }
+        (_, identity) => Checked::Held { transcript, identity, violations },
     }
 }
 

@@ -18,9 +18,7 @@ pub(super) fn check(record: &mut Record<'_>) {
     let Some(century) = record.codes.personal_number_century(digit) else {
         return;
     };
-    let gender = record
-        .value(Field::Gender)
-        .and_then(|text| record.codes.gender(text));
+    let gender = record.value(Field::Gender).and_then(|text| record.codes.gender(text));
     let differs = match gender {
         Some("1") => century.gender != 1,
         Some("2") => century.gender != 2,

@@ -45,14 +45,9 @@ impl Year {
     }
 
     fn from_code(code: &str) -> Option<Self> {
-        [
-            Self::NotCompleted,
-            Self::Completed,
-            Self::Well,
-            Self::Excellent,
-        ]
-        .into_iter()
-        .find(|year| year.code() == code)
+        [Self::NotCompleted, Self::Completed, Self::Well, Self::Excellent]
+            .into_iter()
+            .find(|year| year.code() == code)
     }
 }
 
@@ -92,11 +87,7 @@ pub(super) fn check(record: &mut Record<'_>, found: &[Found<'_>]) {
         }
     }
     let claimed = record
-        .result(
-            Field::YearResult,
-            ResultList::PrimaryYear,
-            Rule::Tt27YearResultValue,
-        )
+        .result(Field::YearResult, ResultList::PrimaryYear, Rule::Tt27YearResultValue)
         .and_then(Year::from_code);
     let Some(claimed) = claimed else {
         return;
@@ -188,16 +179,10 @@ fn year_of(record: &Record<'_>, lowest: Lowest, lowest_test: u8) -> Year {
 fn check_year(record: &mut Record<'_>, claimed: Year, seen: &Seen) {
     let best = year_of(record, seen.lowest, seen.lowest_test.unwrap_or(10));
     // A missing test may have had any mark, so only a claim above the best possible is wrong.
-    let wrong = if seen.test_missing {
-        claimed > best
-    } else {
-        claimed != best
-    };
+    let wrong = if seen.test_missing { claimed > best } else { claimed != best };
     if wrong {
-        let name = record
-            .codes
-            .result_name(ResultList::PrimaryYear, best.code())
-            .unwrap_or(best.code());
+        let name =
+            record.codes.result_name(ResultList::PrimaryYear, best.code()).unwrap_or(best.code());
         let args = [("permitted", name)];
         record.broken_at(Rule::Tt27YearResult, Field::YearResult, &args);
     }
@@ -214,16 +199,10 @@ fn check_promotion(record: &mut Record<'_>, claimed: Year) {
     {
         record.broken_at(Rule::Tt27Promotion, Field::Promoted, &[]);
     }
-    if record
-        .flag(Field::GradeCompleted)
-        .is_some_and(|flag| flag != completed)
-    {
+    if record.flag(Field::GradeCompleted).is_some_and(|flag| flag != completed) {
         record.broken_at(Rule::Tt27Completion, Field::GradeCompleted, &[]);
     }
-    if record
-        .flag(Field::PrimaryCompleted)
-        .is_some_and(|flag| flag != (completed && last_grade))
-    {
+    if record.flag(Field::PrimaryCompleted).is_some_and(|flag| flag != (completed && last_grade)) {
         record.broken_at(Rule::Tt27Completion, Field::PrimaryCompleted, &[]);
     }
 }

@@ -33,10 +33,7 @@ impl<'a> Record<'a> {
         received_on: Date,
     ) -> Self {
         let parts = Parts::read(rules, transcript);
-        let issued = transcript
-            .value(Field::IssuedOn)
-            .and_then(Day::parse)
-            .and_then(Day::full);
+        let issued = transcript.value(Field::IssuedOn).and_then(Day::parse).and_then(Day::full);
         let day = issued.or_else(|| parts.school_year.as_ref().and_then(|year| last_day(*year)));
         let flag = |field| {
             let text = transcript.value(field)?;
@@ -47,12 +44,7 @@ impl<'a> Record<'a> {
             rules,
             codes,
             transcript,
-            scope: Scope {
-                level: parts.level,
-                circular: parts.circular,
-                grade: parts.grade,
-                day,
-            },
+            scope: Scope { level: parts.level, circular: parts.circular, grade: parts.grade, day },
             parts,
             day: day.unwrap_or(received_on),
             assessed: flag(Field::NotAssessed) != Some("1"),

@@ -112,17 +112,10 @@ impl Rules {
                 until: day(row.to, &name)?.and_then(|last| last.tomorrow().ok()),
                 ..Reach::default()
             };
-            let entry = Entry {
-                severity: row.severity,
-                source: row.source,
-                reach,
-            };
+            let entry = Entry { severity: row.severity, source: row.source, reach };
             entries.insert(name, entry);
         }
-        if let Some(rule) = Rule::ALL
-            .iter()
-            .find(|rule| !entries.contains_key(rule.name()))
-        {
+        if let Some(rule) = Rule::ALL.iter().find(|rule| !entries.contains_key(rule.name())) {
             return Err(wrong(rule.name(), "the table of rules must have this rule"));
         }
         for (name, severity) in &settings.severity {
@@ -135,20 +128,11 @@ impl Rules {
         }
         let mut rules = Self {
             entries,
-            required: table
-                .required
-                .iter()
-                .map(required)
-                .collect::<Result<_, _>>()?,
+            required: table.required.iter().map(required).collect::<Result<_, _>>()?,
             levels: HashMap::new(),
             circulars: HashMap::new(),
             terms: HashMap::new(),
-            award_prefixes: table
-                .awards
-                .prefixes
-                .iter()
-                .map(|text| plain(text))
-                .collect(),
+            award_prefixes: table.awards.prefixes.iter().map(|text| plain(text)).collect(),
             permitted_levels: first_texts(table.level.iter().map(|row| &row.texts)),
             permitted_circulars: first_texts(table.circular.iter().map(|row| &row.texts)),
             limits: table.limits,
@@ -170,11 +154,8 @@ impl Rules {
         for text in &row.texts {
             self.circulars.insert(plain(text), circular);
         }
-        let terms = CircularTerms {
-            scored_min: row.scored_min,
-            source: row.source,
-            years: row.years,
-        };
+        let terms =
+            CircularTerms { scored_min: row.scored_min, source: row.source, years: row.years };
         self.terms.insert(circular, terms);
         Ok(())
     }
@@ -202,10 +183,8 @@ impl Rules {
             .circular
             .and_then(|circular| self.terms.get(&circular)?.source.clone())
             .filter(|_| name.starts_with("TT22."));
-        let mut owned: Vec<(String, String)> = args
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let mut owned: Vec<(String, String)> =
+            args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Place::General(field) | Place::Entry(_, _, field) = &place {
             let label = texts::both(&format!("validate.field.{}", field.name()), &[]);
             owned.push(("field".to_owned(), field.name().to_owned()));
@@ -246,9 +225,7 @@ impl Rules {
 
     /// Return how many subjects must reach the higher mark of a study result under `circular`.
     pub(super) fn scored_min(&self, circular: Circular) -> usize {
-        self.terms
-            .get(&circular)
-            .map_or(0, |terms| terms.scored_min)
+        self.terms.get(&circular).map_or(0, |terms| terms.scored_min)
     }
 
     pub(super) fn required<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Required> {
@@ -272,28 +249,20 @@ impl Rules {
 
     #[cfg(test)]
     pub(super) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries
-            .iter()
-            .map(|(name, entry)| (name.as_str(), entry.source.as_str()))
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry.source.as_str()))
     }
 }
 
 // The first spelling of each row, for messages.
 fn first_texts<'a>(rows: impl Iterator<Item = &'a Vec<String>>) -> String {
-    let firsts: Vec<&str> = rows
-        .filter_map(|texts| texts.first().map(String::as_str))
-        .collect();
+    let firsts: Vec<&str> = rows.filter_map(|texts| texts.first().map(String::as_str)).collect();
     firsts.join(", ")
 }
 
 // "27/2020" of "thông tư số 27/2020/tt-bgdđt".
 fn number_and_year(text: &str) -> Option<&str> {
     let slash = text.find('/')?;
-    let digits_before = text[..slash]
-        .bytes()
-        .rev()
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let digits_before = text[..slash].bytes().rev().take_while(u8::is_ascii_digit).count();
     let after = &text[slash + 1..];
     let digits_after = after.bytes().take_while(u8::is_ascii_digit).count();
     (digits_before > 0 && digits_after == 4)

@@ -22,10 +22,7 @@ pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| {
 
 /// A sender of Hà Nội, on a day after every sample was issued.
 pub(crate) fn context() -> Context {
-    Context {
-        participant_province: "01".to_owned(),
-        received_on: date(2026, 6, 15),
-    }
+    Context { participant_province: "01".to_owned(), received_on: date(2026, 6, 15) }
 }
 
 /// Set fields of the general group.
@@ -109,10 +106,7 @@ pub(crate) fn primary() -> Transcript {
             (Field::PersonalNumber, "001316000001"),
             (Field::YearResult, "Hoàn thành tốt"),
             (Field::GradeCompleted, "1"),
-            (
-                Field::CompletionNote,
-                "Hoàn thành chương trình lớp 4; Được lên lớp 5.",
-            ),
+            (Field::CompletionNote, "Hoàn thành chương trình lớp 4; Được lên lớp 5."),
             (Field::QualityComment, "Biết giúp đỡ bạn bè."),
             (Field::CompetencyComment, "Tự giác học tập."),
             (Field::SpecificCompetencyComment, "Diễn đạt rõ ràng."),
@@ -179,10 +173,7 @@ pub(crate) fn lower_secondary() -> Transcript {
     let mut transcript = common("03", "22/2021/TT-BGDĐT", "8", "8A1");
     set(
         &mut transcript,
-        &[
-            (Field::BirthDate, "2012-03-08"),
-            (Field::PersonalNumber, "001312000004"),
-        ],
+        &[(Field::BirthDate, "2012-03-08"), (Field::PersonalNumber, "001312000004")],
     );
     secondary(
         transcript,
@@ -190,17 +181,9 @@ pub(crate) fn lower_secondary() -> Transcript {
             ("ngu_van", "Ngữ văn", ["7.0", "7.1", "7.1"]),
             ("toan", "Toán", ["6.4", "6.5", "6.5"]),
             ("ngoai_ngu_1", "Tiếng Anh", ["7.5", "8.0", "7.8"]),
-            (
-                "giao_duc_cong_dan",
-                "Giáo dục công dân",
-                ["8.0", "8.5", "8.3"],
-            ),
+            ("giao_duc_cong_dan", "Giáo dục công dân", ["8.0", "8.5", "8.3"]),
             ("lich_su_dia_li", "Lịch sử và Địa lí", ["7.2", "7.0", "7.1"]),
-            (
-                "khoa_hoc_tu_nhien",
-                "Khoa học tự nhiên",
-                ["6.8", "7.4", "7.2"],
-            ),
+            ("khoa_hoc_tu_nhien", "Khoa học tự nhiên", ["6.8", "7.4", "7.2"]),
             ("cong_nghe", "Công nghệ", ["8", "8", "8"]),
             ("tin_hoc", "Tin học", ["6.0", "6.0", "6.0"]),
             ("giao_duc_the_chat", "Giáo dục thể chất", ["Đ", "Đ", "Đ"]),
@@ -210,11 +193,7 @@ pub(crate) fn lower_secondary() -> Transcript {
                 "Hoạt động trải nghiệm, hướng nghiệp",
                 ["Đ", "Đ", "Đ"],
             ),
-            (
-                "noi_dung_giao_duc_dia_phuong",
-                "Nội dung giáo dục của địa phương",
-                ["Đ", "Đ", "Đ"],
-            ),
+            ("noi_dung_giao_duc_dia_phuong", "Nội dung giáo dục của địa phương", ["Đ", "Đ", "Đ"]),
         ],
     )
 }
@@ -224,10 +203,7 @@ pub(crate) fn upper_secondary() -> Transcript {
     let mut transcript = common("04", "22/2021/TT-BGDĐT", "11", "11A5");
     set(
         &mut transcript,
-        &[
-            (Field::BirthDate, "2009-11-20"),
-            (Field::PersonalNumber, "001309000005"),
-        ],
+        &[(Field::BirthDate, "2009-11-20"), (Field::PersonalNumber, "001309000005")],
     );
     secondary(
         transcript,
@@ -236,11 +212,7 @@ pub(crate) fn upper_secondary() -> Transcript {
             ("toan", "Toán", ["6.4", "6.5", "6.5"]),
             ("ngoai_ngu_1", "Ngoại ngữ 1", ["7.5", "8.0", "7.8"]),
             ("lich_su", "Lịch sử", ["7.2", "7.0", "7.1"]),
-            (
-                "giao_duc_quoc_phong_an_ninh",
-                "GDQP-AN",
-                ["8.0", "8.0", "8.0"],
-            ),
+            ("giao_duc_quoc_phong_an_ninh", "GDQP-AN", ["8.0", "8.0", "8.0"]),
             ("vat_li", "Vật lí", ["6.8", "7.4", "7.2"]),
             ("hoa_hoc", "Hóa học", ["6.5", "6.5", "6.5"]),
             ("dia_li", "Địa lí", ["7.0", "7.0", "7.0"]),
@@ -251,11 +223,7 @@ pub(crate) fn upper_secondary() -> Transcript {
                 "Hoạt động trải nghiệm, hướng nghiệp",
                 ["Đ", "Đ", "Đ"],
             ),
-            (
-                "noi_dung_giao_duc_dia_phuong",
-                "Nội dung giáo dục của địa phương",
-                ["Đ", "Đ", "Đ"],
-            ),
+            ("noi_dung_giao_duc_dia_phuong", "Nội dung giáo dục của địa phương", ["Đ", "Đ", "Đ"]),
         ],
     )
 }

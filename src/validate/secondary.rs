@@ -47,10 +47,7 @@ fn read_mark(
     field: Field,
     row: &mut Row,
 ) -> Option<Mark> {
-    let text = record
-        .entries(Group::Subject)
-        .get(one.index)?
-        .value(field)?;
+    let text = record.entries(Group::Subject).get(one.index)?.value(field)?;
     let mark = Mark::parse(record.codes, text).filter(|mark| match mark {
         Mark::Scored(_) => !row.comment_only,
         Mark::Passed | Mark::Failed => row.comment_only,
@@ -58,11 +55,7 @@ fn read_mark(
     });
     if mark.is_none() {
         row.unreadable = true;
-        let rule = if row.comment_only {
-            Rule::Tt22CommentMark
-        } else {
-            Rule::Tt22Mark
-        };
+        let rule = if row.comment_only { Rule::Tt22CommentMark } else { Rule::Tt22Mark };
         record.broken_in(rule, one.index, field, &[]);
     }
     mark
@@ -128,11 +121,7 @@ fn check_year_mark(
         return;
     };
     if year != expected && row.retest != Some(year) {
-        let rule = if row.comment_only {
-            Rule::Tt22CommentYear
-        } else {
-            Rule::Tt22YearAverage
-        };
+        let rule = if row.comment_only { Rule::Tt22CommentYear } else { Rule::Tt22YearAverage };
         record.broken_in(rule, index, Field::SubjectYear, &[]);
     }
 }
@@ -150,9 +139,7 @@ fn check_choice(record: &mut Record<'_>, found: &[Found<'_>]) {
 }
 
 fn stated(record: &mut Record<'_>, field: Field) -> Option<Standing> {
-    record
-        .result(field, ResultList::Secondary, Rule::Tt22ResultValue)
-        .and_then(Standing::from_code)
+    record.result(field, ResultList::Secondary, Rule::Tt22ResultValue).and_then(Standing::from_code)
 }
 
 fn check_results(record: &mut Record<'_>, rows: &[Row], complete: bool, needed: usize) -> Stated {
@@ -189,10 +176,9 @@ fn readings(field: Field) -> &'static [Reading] {
         Field::StudyTerm1 => &[|row| row.term1],
         Field::StudyTerm2 => &[|row| row.term2],
         // Where a re-test was written over the year, the result may rest on either.
-        Field::StudyYear => &[
-            |row| row.year,
-            |row| computed_year(row.term1?, row.term2?).or(row.year),
-        ],
+        Field::StudyYear => {
+            &[|row| row.year, |row| computed_year(row.term1?, row.term2?).or(row.year)]
+        }
         _ => &[|row| row.retest.or(row.year)],
     }
 }
@@ -224,10 +210,7 @@ fn check_study(
 
 // None where a mark is missing or there are too few marks to judge by the table.
 fn results(rows: &[Row], needed: usize, mark: Reading) -> Option<Results> {
-    let mut results = Results {
-        scored_min: needed,
-        ..Results::default()
-    };
+    let mut results = Results { scored_min: needed, ..Results::default() };
     for row in rows {
         match mark(row)? {
             Mark::Scored(tenths) => results.marks.push(tenths),
@@ -250,9 +233,7 @@ fn check_conduct(
         record.broken_at(Rule::Tt22ConductYear, Field::ConductYear, &[]);
     }
     if all.conduct_retrained.is_some()
-        && all
-            .conduct_year
-            .is_some_and(|year| year != Standing::Failed)
+        && all.conduct_year.is_some_and(|year| year != Standing::Failed)
     {
         record.broken_at(Rule::Tt22Retraining, Field::ConductRetrained, &[]);
     }
@@ -285,15 +266,11 @@ fn check_promotion(record: &mut Record<'_>, stated: &Stated) {
 fn absences(record: &Record<'_>) -> Option<f64> {
     let number = |field| {
         let text = record.value(field)?;
-        super::formats::is_number(text)
-            .then(|| text.parse::<f64>().ok())
-            .flatten()
+        super::formats::is_number(text).then(|| text.parse::<f64>().ok()).flatten()
     };
     number(Field::AbsencesTotal).or_else(|| {
-        let (excused, unexcused) = (
-            number(Field::AbsencesExcused),
-            number(Field::AbsencesUnexcused),
-        );
+        let (excused, unexcused) =
+            (number(Field::AbsencesExcused), number(Field::AbsencesUnexcused));
         excused.map_or(unexcused, |one| Some(one + unexcused.unwrap_or(0.0)))
     })
 }

@@ -101,11 +101,7 @@ pub(super) struct RuleRow {
 }
 
 pub(super) fn wrong(key: &str, message: &str) -> ConfigError {
-    ConfigError::Value {
-        place: NAME.to_owned(),
-        key: key.to_owned(),
-        message: message.to_owned(),
-    }
+    ConfigError::Value { place: NAME.to_owned(), key: key.to_owned(), message: message.to_owned() }
 }
 
 pub(super) fn level(slug: &str, key: &str) -> Result<Level, ConfigError> {

@@ -74,10 +74,7 @@ fn a_good_year_without_its_title_is_noted() {
     for field in [Field::StudyTerm1, Field::StudyTerm2, Field::StudyYear] {
         transcript.general.set(field, "Tốt");
     }
-    assert_eq!(
-        broken(transcript.clone()),
-        ["TT22.award-absent".to_owned()].into()
-    );
+    assert_eq!(broken(transcript.clone()), ["TT22.award-absent".to_owned()].into());
     set(&mut transcript, &[(Field::Award, "Học sinh Xuất sắc")]);
     assert_eq!(broken(transcript), BTreeSet::new());
 }
@@ -94,10 +91,7 @@ fn a_pupil_tested_again_may_be_promoted_by_the_new_result() {
     for field in [Field::StudyTerm1, Field::StudyTerm2, Field::StudyYear] {
         transcript.general.set(field, "CĐ");
     }
-    assert_eq!(
-        broken(transcript.clone()),
-        ["TT22.promotion".to_owned()].into()
-    );
+    assert_eq!(broken(transcript.clone()), ["TT22.promotion".to_owned()].into());
     set(&mut transcript, &[(Field::StudyRetested, "Đ")]);
     assert_eq!(broken(transcript), BTreeSet::new());
 }
@@ -168,10 +162,7 @@ fn a_legacy_transcript_keeps_its_own_values_and_is_not_recomputed() {
 #[test]
 fn a_pupil_who_is_not_assessed_needs_no_grades() {
     let mut transcript = primary();
-    set(
-        &mut transcript,
-        &[(Field::NotAssessed, "1"), (Field::YearResult, "")],
-    );
+    set(&mut transcript, &[(Field::NotAssessed, "1"), (Field::YearResult, "")]);
     for field in super::primary::COMPETENCIES {
         transcript.general.set(field, "");
     }
@@ -186,28 +177,17 @@ fn a_pupil_who_is_not_assessed_needs_no_grades() {
 fn a_pupil_without_number_is_held_and_the_text_names_what_is_missing() {
     let mut transcript = primary();
     set(&mut transcript, &[(Field::PersonalNumber, "")]);
-    let Checked::Held {
-        identity,
-        violations,
-        ..
-    } = run(transcript.clone())
-    else {
+    let Checked::Held { identity, violations, .. } = run(transcript.clone()) else {
         panic!("not held");
     };
     assert_eq!(identity, None);
     assert!(violations[0].message().vi.contains("Số định danh"));
     set(
         &mut transcript,
-        &[
-            (Field::Nationality, "Hàn Quốc"),
-            (Field::Ethnicity, "Người nước ngoài"),
-        ],
+        &[(Field::Nationality, "Hàn Quốc"), (Field::Ethnicity, "Người nước ngoài")],
     );
     let expected = ["TTDLQG.foreign-ethnic-group", "TTDLQG.foreign-number"];
-    assert_eq!(
-        broken(transcript.clone()),
-        expected.map(str::to_owned).into()
-    );
+    assert_eq!(broken(transcript.clone()), expected.map(str::to_owned).into());
     assert!(matches!(run(transcript), Checked::Held { .. }));
 }
 
@@ -225,10 +205,7 @@ fn the_district_is_required_until_the_districts_ended() {
         ],
     );
     transcript.history[0].set(Field::HistoryYear, "2024-2025");
-    assert_eq!(
-        broken(transcript.clone()),
-        ["CV2088.required".to_owned()].into()
-    );
+    assert_eq!(broken(transcript.clone()), ["CV2088.required".to_owned()].into());
     set(&mut transcript, &[(Field::IssuedOn, "2025-07-01")]);
     assert_eq!(broken(transcript), ["CV2088.district".to_owned()].into());
 }
@@ -237,10 +214,7 @@ fn the_district_is_required_until_the_districts_ended() {
 fn a_department_of_a_merged_province_belongs_to_the_province_of_today() {
     let mut transcript = primary();
     set(&mut transcript, &[(Field::DepartmentCode, "27")]);
-    let context = Context {
-        participant_province: "24".to_owned(),
-        ..context()
-    };
+    let context = Context { participant_province: "24".to_owned(), ..context() };
     let checked = check(&RULES, &CODES, transcript, &context);
     assert_eq!(checked.violations(), []);
 }
@@ -275,18 +249,13 @@ fn a_pointer_leads_to_the_row_of_the_subject() {
     let mut transcript = primary();
     subject(&mut transcript, "toan").set(Field::SubjectTest, "x");
     let checked = run(transcript);
-    assert_eq!(
-        checked.violations()[0].place.pointer(),
-        "/subjects/1/subject_test"
-    );
+    assert_eq!(checked.violations()[0].place.pointer(), "/subjects/1/subject_test");
 }
 
 #[test]
 fn severities_are_configuration() {
     let load = |rule: &str, severity| {
-        let settings = Settings {
-            severity: [(rule.to_owned(), severity)].into(),
-        };
+        let settings = Settings { severity: [(rule.to_owned(), severity)].into() };
         Rules::load(&Tables::default(), &settings)
     };
     let mut transcript = primary();
@@ -295,24 +264,11 @@ fn severities_are_configuration() {
     let checked = check(&rules, &CODES, transcript.clone(), &context());
     assert!(matches!(checked, Checked::Valid(valid) if valid.warnings.len() == 1));
     let rules = load("TT27.year-result", Severity::Off).unwrap();
-    assert_eq!(
-        check(&rules, &CODES, transcript.clone(), &context()).violations(),
-        []
-    );
+    assert_eq!(check(&rules, &CODES, transcript.clone(), &context()).violations(), []);
     let error = load("TT27.no-such-rule", Severity::Off).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("validate.severity.TT27.no-such-rule")
-    );
+    assert!(error.to_string().contains("validate.severity.TT27.no-such-rule"));
 
-    set(
-        &mut transcript,
-        &[
-            (Field::Code, "not a code"),
-            (Field::YearResult, "Hoàn thành tốt"),
-        ],
-    );
+    set(&mut transcript, &[(Field::Code, "not a code"), (Field::YearResult, "Hoàn thành tốt")]);
     let rules = load("CV2088.code", Severity::Off).unwrap();
     let checked = check(&rules, &CODES, transcript, &context());
     assert!(matches!(checked, Checked::Held { identity: None, .. }));
@@ -321,21 +277,10 @@ fn severities_are_configuration() {
 #[test]
 fn an_identity_alone_names_what_is_absent_and_what_is_wrong() {
     let mut transcript = primary();
-    set(
-        &mut transcript,
-        &[
-            (Field::Code, ""),
-            (Field::Grade, "7"),
-            (Field::PersonalNumber, ""),
-        ],
-    );
+    set(&mut transcript, &[(Field::Code, ""), (Field::Grade, "7"), (Field::PersonalNumber, "")]);
     let violations = parse_identity(&RULES, &transcript).unwrap_err();
     let found: Vec<_> = violations.iter().map(|one| one.rule.as_str()).collect();
-    let expected = [
-        "CV2088.required",
-        "CV2088.personal-number-missing",
-        "CV2088.grade",
-    ];
+    let expected = ["CV2088.required", "CV2088.personal-number-missing", "CV2088.grade"];
     assert_eq!(found, expected);
     assert_eq!(violations[0].place, Place::General(Field::Code));
 }

@@ -57,10 +57,8 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String
 impl KeySet {
     /// Read the key file at `path`; refuses one that others may read.
     pub(super) fn read(path: &Path) -> Result<Self, VaultError> {
-        let fault = |reason: String| VaultError::KeyFile {
-            path: path.display().to_string(),
-            reason,
-        };
+        let fault =
+            |reason: String| VaultError::KeyFile { path: path.display().to_string(), reason };
         let metadata = fs::metadata(path).map_err(|error| fault(error.to_string()))?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o007 != 0 {
@@ -76,11 +74,7 @@ impl KeySet {
         // The parser's own message would quote the line, and the line may hold a key.
         let file: KeyFile = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| {
-                1 + text
-                    .bytes()
-                    .take(span.start)
-                    .filter(|b| *b == b'\n')
-                    .count()
+                1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count()
             });
             fault(format!(
                 "line {line} is not `active = N` or `[[key]]` with id, data and reference"
@@ -95,10 +89,7 @@ impl KeySet {
         for entry in &file.key {
             let seen = older.iter().chain(&active).any(|key| key.id == entry.id);
             if entry.id <= 0 || seen {
-                return Err(format!(
-                    "key id {} is not positive or occurs twice",
-                    entry.id
-                ));
+                return Err(format!("key id {} is not positive or occurs twice", entry.id));
             }
             let key = VersionedKey {
                 id: entry.id,
@@ -109,10 +100,7 @@ impl KeySet {
                 })?,
             };
             if entry.data == entry.reference {
-                return Err(format!(
-                    "key {} uses one secret for both purposes",
-                    entry.id
-                ));
+                return Err(format!("key {} uses one secret for both purposes", entry.id));
             }
             if entry.id == file.active {
                 active = Some(key);
@@ -136,9 +124,7 @@ impl KeySet {
 
     /// Find a version.
     pub(super) fn find(&self, key_id: i32) -> Result<&VersionedKey, VaultError> {
-        self.all()
-            .find(|key| key.id == key_id)
-            .ok_or(VaultError::UnknownKey { key_id })
+        self.all().find(|key| key.id == key_id).ok_or(VaultError::UnknownKey { key_id })
     }
 }
 

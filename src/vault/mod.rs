@@ -185,11 +185,7 @@ impl Vault {
             )
             .map_err(|_| VaultError::Cipher)?;
         body.extend_from_slice(tag.as_ref());
-        Ok(SealedBody {
-            codec,
-            key_id: key.id,
-            body,
-        })
+        Ok(SealedBody { codec, key_id: key.id, body })
     }
 
     /// Decrypt and inflate a body sealed for `context`; refuses more than `plain_bytes_max` bytes.
@@ -205,9 +201,8 @@ impl Vault {
             return Err(VaultError::UnknownCodec { codec });
         }
         let key = self.keys.find(key_id)?;
-        let (nonce, content) = body
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or(VaultError::NotAuthentic)?;
+        let (nonce, content) =
+            body.split_first_chunk::<NONCE_LEN>().ok_or(VaultError::NotAuthentic)?;
         let mut buffer = content.to_vec();
         let plain_bytes = body_key(key, context)?
             .open_in_place(
@@ -222,9 +217,7 @@ impl Vault {
             return inflate(&buffer, plain_bytes_max);
         }
         if buffer.len() > plain_bytes_max {
-            return Err(VaultError::TooLarge {
-                bytes_max: plain_bytes_max,
-            });
+            return Err(VaultError::TooLarge { bytes_max: plain_bytes_max });
         }
         Ok(buffer)
     }
@@ -236,10 +229,7 @@ impl Vault {
 
     /// Return the references of a pupil under every key version, the active first, for look-ups.
     pub fn subject_refs(&self, number: &PersonalNumber) -> Vec<SubjectRef> {
-        self.keys
-            .all()
-            .map(|key| subject_ref_under(key, number))
-            .collect()
+        self.keys.all().map(|key| subject_ref_under(key, number)).collect()
     }
 
     /// Return a keyed commitment to `text`, such as a case number, that cannot be tried out without the key.
@@ -260,10 +250,7 @@ fn subject_ref_under(key: &VersionedKey, number: &PersonalNumber) -> SubjectRef 
     let mut context = hmac::Context::with_key(&key.reference);
     context.update(b"hocba/subject/1\0");
     context.update(number.digits().as_bytes());
-    SubjectRef {
-        key_id: key.id,
-        value: digest_of(&context.sign()),
-    }
+    SubjectRef { key_id: key.id, value: digest_of(&context.sign()) }
 }
 
 fn digest_of(tag: &hmac::Tag) -> [u8; 32] {
@@ -309,16 +296,12 @@ fn compress(plain: &[u8]) -> Result<Vec<u8>, VaultError> {
 }
 
 fn inflate(packed: &[u8], plain_bytes_max: usize) -> Result<Vec<u8>, VaultError> {
-    let announced = get_frame_content_size(packed)
-        .ok()
-        .flatten()
-        .ok_or(VaultError::NotAuthentic)?;
+    let announced =
+        get_frame_content_size(packed).ok().flatten().ok_or(VaultError::NotAuthentic)?;
     let capacity = usize::try_from(announced)
         .ok()
         .filter(|bytes| *bytes <= plain_bytes_max)
-        .ok_or(VaultError::TooLarge {
-            bytes_max: plain_bytes_max,
-        })?;
+        .ok_or(VaultError::TooLarge { bytes_max: plain_bytes_max })?;
     Decompressor::new()
         .and_then(|mut decompressor| decompressor.decompress(packed, capacity))
         .map_err(|_| VaultError::NotAuthentic)

@@ -17,13 +17,7 @@ fn vault() -> Vault {
 }
 
 fn context() -> Context {
-    Context {
-        participant_id: 7,
-        school_year: 2025,
-        id: Uuid::from_u128(42),
-        version: 1,
-        kind: 2,
-    }
+    Context { participant_id: 7, school_year: 2025, id: Uuid::from_u128(42), version: 1, kind: 2 }
 }
 
 fn open(vault: &Vault, context: &Context, sealed: &SealedBody) -> Result<Vec<u8>, VaultError> {
@@ -38,18 +32,9 @@ fn a_body_opens_only_for_the_row_it_was_sealed_for() {
     assert!(open(&vault, &context(), &sealed).is_ok());
     let own = context();
     let others = [
-        Context {
-            participant_id: 8,
-            ..own
-        },
-        Context {
-            school_year: 2024,
-            ..own
-        },
-        Context {
-            id: Uuid::from_u128(43),
-            ..own
-        },
+        Context { participant_id: 8, ..own },
+        Context { school_year: 2024, ..own },
+        Context { id: Uuid::from_u128(43), ..own },
         Context { version: 2, ..own },
         Context { kind: 1, ..own },
     ];
@@ -73,16 +58,8 @@ fn a_changed_bit_anywhere_is_noticed() {
     let mut other_codec = sealed.clone();
     other_codec.codec = CODEC_ZSTD_AES_256_GCM;
     assert!(open(&vault, &context(), &other_codec).is_err());
-    assert!(
-        vault
-            .open_body(&context(), 9, 1, &sealed.body, LIMIT)
-            .is_err()
-    );
-    assert!(
-        vault
-            .open_body(&context(), 2, 9, &sealed.body, LIMIT)
-            .is_err()
-    );
+    assert!(vault.open_body(&context(), 9, 1, &sealed.body, LIMIT).is_err());
+    assert!(vault.open_body(&context(), 2, 9, &sealed.body, LIMIT).is_err());
     assert!(vault.open_body(&context(), 2, 1, &[], LIMIT).is_err());
 }
 
@@ -91,17 +68,8 @@ fn a_body_larger_than_the_limit_is_not_inflated() {
     let vault = vault();
     let sealed = vault.seal(&context(), &vec![0; 100_000]).unwrap();
     assert!(sealed.body.len() < 1_000);
-    let result = vault.open_body(
-        &context(),
-        sealed.codec,
-        sealed.key_id,
-        &sealed.body,
-        99_999,
-    );
-    assert!(matches!(
-        result,
-        Err(VaultError::TooLarge { bytes_max: 99_999 })
-    ));
+    let result = vault.open_body(&context(), sealed.codec, sealed.key_id, &sealed.body, 99_999);
+    assert!(matches!(result, Err(VaultError::TooLarge { bytes_max: 99_999 })));
 }
 
 #[test]
@@ -117,9 +85,7 @@ fn references_of_all_key_versions_find_a_pupil_after_a_change_of_key() {
     let folder = tempfile::tempdir().unwrap();
     let keys_file = folder.path().join("keys.toml");
     Vault::create_development_keys(&keys_file).unwrap();
-    let settings = Settings {
-        keys_file: keys_file.clone(),
-    };
+    let settings = Settings { keys_file: keys_file.clone() };
     let number: PersonalNumber = "001317000001".parse().unwrap();
     let before = Vault::open(&settings).unwrap();
     let old = before.subject_ref(&number);
@@ -130,11 +96,7 @@ fn references_of_all_key_versions_find_a_pupil_after_a_change_of_key() {
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     );
-    fs::write(
-        &keys_file,
-        old_text.replace("active = 1", "active = 2") + &entry,
-    )
-    .unwrap();
+    fs::write(&keys_file, old_text.replace("active = 1", "active = 2") + &entry).unwrap();
     let after = Vault::open(&settings).unwrap();
     assert_eq!(after.subject_ref(&number).key_id, 2);
     assert!(after.subject_refs(&number).contains(&old));
@@ -159,15 +121,8 @@ fn a_key_file_that_others_may_read_is_refused() {
     let mode = fs::metadata(&keys_file).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     fs::set_permissions(&keys_file, fs::Permissions::from_mode(0o644)).unwrap();
-    let error = Vault::open(&Settings {
-        keys_file: keys_file.clone(),
-    })
-    .unwrap_err()
-    .to_string();
-    assert!(
-        error.contains("keys.toml") && error.contains("0644"),
-        "{error}"
-    );
+    let error = Vault::open(&Settings { keys_file: keys_file.clone() }).unwrap_err().to_string();
+    assert!(error.contains("keys.toml") && error.contains("0644"), "{error}");
 }
 
 #[test]
@@ -192,15 +147,9 @@ fn a_broken_key_file_is_named_without_its_secrets() {
     ] {
         fs::write(&keys_file, text).unwrap();
         fs::set_permissions(&keys_file, fs::Permissions::from_mode(0o600)).unwrap();
-        let error = Vault::open(&Settings {
-            keys_file: keys_file.clone(),
-        })
-        .unwrap_err();
+        let error = Vault::open(&Settings { keys_file: keys_file.clone() }).unwrap_err();
         let shown = format!("{error} {error:?}");
-        assert!(
-            shown.contains("keys.toml") && !shown.contains(secret),
-            "{shown}"
-        );
+        assert!(shown.contains("keys.toml") && !shown.contains(secret), "{shown}");
     }
 }
 

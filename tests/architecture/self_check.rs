@@ -15,10 +15,7 @@ fn sources(files: &[(&str, &str)]) -> Vec<Source> {
 
 fn used(path: &str, text: &str) -> Vec<String> {
     let sources = sources(&[(path, text)]);
-    let mut names: Vec<_> = used_modules(&sources[0])
-        .into_iter()
-        .map(|(_, name)| name)
-        .collect();
+    let mut names: Vec<_> = used_modules(&sources[0]).into_iter().map(|(_, name)| name).collect();
     names.sort();
     names
 }
@@ -28,10 +25,7 @@ fn modules_are_found_in_paths_groups_and_supers() {
     let text = "use crate::{a::{x, y}, b};\nfn f() { crate::c::g(); hocba::d::g() }\n";
     assert_eq!(used("src/m/mod.rs", text), ["a", "b", "c", "d"]);
     assert_eq!(used("src/m/mod.rs", "use super::e::f;"), ["e"]);
-    assert_eq!(
-        used("src/m/n.rs", "use super::e::f;\nuse super::super::g;"),
-        ["g"]
-    );
+    assert_eq!(used("src/m/n.rs", "use super::e::f;\nuse super::super::g;"), ["g"]);
 }
 
 #[test]

@@ -35,22 +35,12 @@ impl Source {
         let text = fs::read_to_string(path).unwrap();
         let (code, literals) = blank(&text);
         let tests = test_items(&code);
-        Self {
-            path: relative(root, path),
-            text,
-            code,
-            literals,
-            tests,
-        }
+        Self { path: relative(root, path), text, code, literals, tests }
     }
 
     /// The line of a byte, counted from 1.
     pub fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes()[..offset]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
     /// `path:line`, as editors and terminals open it.
@@ -164,10 +154,7 @@ pub fn is_word(byte: u8) -> bool {
 /// The identifier `text` begins with, after white space; empty where there is none.
 pub fn identifier(text: &str) -> &str {
     let text = text.trim_start();
-    let end = text
-        .bytes()
-        .position(|byte| !is_word(byte))
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !is_word(byte)).unwrap_or(text.len());
     &text[..end]
 }
 
@@ -232,10 +219,7 @@ fn test_files(source: &Source) -> Vec<String> {
             let item = &source.code[range.clone()];
             let after = item.split_once("mod ")?.1;
             let name = identifier(after);
-            after[name.len()..]
-                .trim_start()
-                .starts_with(';')
-                .then(|| format!("{folder}/{name}"))
+            after[name.len()..].trim_start().starts_with(';').then(|| format!("{folder}/{name}"))
         })
         .collect()
 }
@@ -257,10 +241,7 @@ fn blank(text: &str) -> (String, Vec<Literal>) {
             let end = comment_end(bytes, at);
             (at..end, end)
         } else if let Some((start, end, next)) = string_at(bytes, at, after_word) {
-            literals.push(Literal {
-                offset: start,
-                text: text[start..end].to_owned(),
-            });
+            literals.push(Literal { offset: start, text: text[start..end].to_owned() });
             (start..end, next)
         } else if let Some(next) = character_end(text, at) {
             (at + 1..next - 1, next)
@@ -306,10 +287,7 @@ fn string_at(bytes: &[u8], at: usize, after_word: bool) -> Option<(usize, usize,
             open += 1;
         }
         if bytes.get(open) == Some(&b'r') {
-            let count = bytes[open + 1..]
-                .iter()
-                .take_while(|byte| **byte == b'#')
-                .count();
+            let count = bytes[open + 1..].iter().take_while(|byte| **byte == b'#').count();
             open += 1 + count;
             hashes = Some(count);
         }

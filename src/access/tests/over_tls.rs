@@ -64,8 +64,7 @@ fn start(world: &World, kind: Kind) -> (SocketAddr, ShutdownTrigger, Metrics) {
             .service(for_agencies)
             .service(for_officers)
             .split_for_parts();
-        app.app_data(web::Data::new(AllowedMethods::of(&api)))
-            .wrap(door.door())
+        app.app_data(web::Data::new(AllowedMethods::of(&api))).wrap(door.door())
     };
     let listener = entry.serve(&shutdown, factory).unwrap();
     tokio::spawn(listener.server);
@@ -95,9 +94,7 @@ impl Caller {
         let url = format!("{}{path}", self.base);
         let mut request = self.client.request(method, &url).unwrap();
         if let Some(body) = body {
-            request = request
-                .header("content-type", "application/json")
-                .body(body.to_string());
+            request = request.header("content-type", "application/json").body(body.to_string());
         }
         request.send().await.unwrap()
     }
@@ -129,19 +126,13 @@ async fn a_revoked_client_is_refused_within_the_same_connection() {
     let stranger = Caller::new(&world, address, &world.pki.client("stranger"));
     let unknown = (403, "/problems/unknown-client-certificate");
     assert_eq!(kind_of(&stranger.get("/v1/province").await), unknown);
-    world
-        .participant(ParticipantKind::Province, "01", &own)
-        .await;
+    world.participant(ParticipantKind::Province, "01", &own).await;
     let caller = Caller::new(&world, address, &own);
     assert_eq!(caller.get("/v1/province").await.0, 200);
     let wrong = caller.get("/v1/agency").await;
     assert_eq!(kind_of(&wrong), (403, "/problems/wrong-participant-kind"));
     assert!(wrong.1["detail_en"].as_str().unwrap().contains("agencies"));
-    assert_eq!(
-        kind_of(&caller.get("/v1/officer").await),
-        unknown,
-        "a machine is no person"
-    );
+    assert_eq!(kind_of(&caller.get("/v1/officer").await), unknown, "a machine is no person");
     let connections = || {
         let figures = metrics.render();
         let mut lines = figures.lines();
@@ -150,11 +141,7 @@ async fn a_revoked_client_is_refused_within_the_same_connection() {
     };
     let before = connections();
     let fingerprint = Fingerprint(digest(&own));
-    world
-        .access
-        .revoke_client_certificate(ACTOR, fingerprint)
-        .await
-        .unwrap();
+    world.access.revoke_client_certificate(ACTOR, fingerprint).await.unwrap();
     assert_eq!(kind_of(&caller.get("/v1/province").await), unknown);
     assert_eq!(connections(), before, "no new connection was made");
 }
@@ -165,20 +152,14 @@ async fn operators_let_a_province_in_over_http_by_two_persons() {
     let (first, first_certificate) = world.operator("first").await;
     let (_, second_certificate) = world.operator("second").await;
     let own = world.pki.client("own");
-    let participant = world
-        .access
-        .register_participant(ACTOR, ParticipantKind::Province, "79")
-        .await
-        .unwrap();
+    let participant =
+        world.access.register_participant(ACTOR, ParticipantKind::Province, "79").await.unwrap();
     let (address, _trigger, _) = start(&world, Kind::Persons);
     let one = Caller::new(&world, address, &first_certificate);
     let two = Caller::new(&world, address, &second_certificate);
     let machine = Caller::new(&world, address, &own);
     assert_eq!(machine.get("/v1/proposals").await.0, 403);
-    assert_eq!(
-        kind_of(&one.get("/v1/officer").await),
-        (403, "/problems/wrong-role")
-    );
+    assert_eq!(kind_of(&one.get("/v1/officer").await), (403, "/problems/wrong-role"));
 
     let body = json!({
         "action": "register_client_certificate",
@@ -187,37 +168,18 @@ async fn operators_let_a_province_in_over_http_by_two_persons() {
     let (status, proposal) = one.post("/v1/proposals", Some(body)).await;
     assert_eq!((status, proposal["state"].as_str()), (201, Some("OPEN")));
     assert_eq!(proposal["proposed_by"], json!(first.person_id));
-    assert!(
-        !proposal.to_string().contains("BEGIN"),
-        "the certificate itself is not kept"
-    );
-    let shown = proposal["params"]["certificate"]["fingerprint"]
-        .as_str()
-        .unwrap();
+    assert!(!proposal.to_string().contains("BEGIN"), "the certificate itself is not kept");
+    let shown = proposal["params"]["certificate"]["fingerprint"].as_str().unwrap();
     assert_eq!(shown, Fingerprint(digest(&own)).to_string());
-    let path = format!(
-        "/v1/proposals/{}/approval",
-        proposal["proposal_id"].as_str().unwrap()
-    );
+    let path = format!("/v1/proposals/{}/approval", proposal["proposal_id"].as_str().unwrap());
     let alone = one.post(&path, None).await;
     assert_eq!(kind_of(&alone), (403, "/problems/second-person-required"));
 
     let url = format!("{}{path}", two.base);
-    for (name, value) in [
-        ("sec-fetch-site", "cross-site"),
-        ("origin", "https://evil.example"),
-    ] {
-        let request = two
-            .client
-            .request(Method::POST, &url)
-            .unwrap()
-            .header(name, value);
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = two.client.request(Method::POST, &url).unwrap().header(name, value);
         let forged = answer(request.send().await.unwrap()).await;
-        assert_eq!(
-            kind_of(&forged),
-            (403, "/problems/cross-site-request"),
-            "{name}"
-        );
+        assert_eq!(kind_of(&forged), (403, "/problems/cross-site-request"), "{name}");
     }
     let request = two.client.request(Method::POST, &url).unwrap();
     let request = request.header("origin", two.base.as_str());
@@ -242,8 +204,6 @@ async fn operators_let_a_province_in_over_http_by_two_persons() {
     assert_eq!(kind_of(&refused), (409, "/problems/action-not-possible"));
     assert_eq!(refused.1["reason"], "certificate-malformed");
     assert!(refused.1["detail_en"].as_str().unwrap().contains("PEM"));
-    let unknown = one
-        .post("/v1/proposals", Some(json!({"action": "drop_tables"})))
-        .await;
+    let unknown = one.post("/v1/proposals", Some(json!({"action": "drop_tables"}))).await;
     assert_eq!(kind_of(&unknown), (400, "/problems/malformed-json"));
 }

@@ -21,20 +21,11 @@ async fn a_proposal_is_carried_out_only_when_a_second_operator_agrees_in_time() 
     let alone = access.refuse(&first, id).await;
     assert!(matches!(alone, Err(AccessError::SecondPersonRequired)));
     for role in [Role::Officer, Role::Auditor] {
-        let other = Person {
-            role,
-            ..second.clone()
-        };
-        assert!(matches!(
-            access.approve(&other, id).await,
-            Err(AccessError::NotOperator)
-        ));
+        let other = Person { role, ..second.clone() };
+        assert!(matches!(access.approve(&other, id).await, Err(AccessError::NotOperator)));
         let proposed = access.propose(&other, action.clone()).await;
         assert!(matches!(proposed, Err(AccessError::NotOperator)));
-        assert!(matches!(
-            access.proposals(&other, None).await,
-            Err(AccessError::NotOperator)
-        ));
+        assert!(matches!(access.proposals(&other, None).await, Err(AccessError::NotOperator)));
     }
     let unknown = access.approve(&second, Uuid::nil()).await;
     assert!(matches!(unknown, Err(AccessError::NoSuchProposal)));
@@ -44,39 +35,19 @@ async fn a_proposal_is_carried_out_only_when_a_second_operator_agrees_in_time() 
     let twice = access.approve(&third, id).await;
     assert!(matches!(twice, Err(AccessError::NotOpen(State::Approved))));
     let listed = access.proposals(&first, None).await.unwrap();
-    assert_eq!(
-        listed.iter().map(|p| p.state).collect::<Vec<_>>(),
-        [State::Approved]
-    );
+    assert_eq!(listed.iter().map(|p| p.state).collect::<Vec<_>>(), [State::Approved]);
     assert_eq!(listed[0].action, action);
 
     // What cannot be done leaves the proposal open and no leaf of the action.
-    let same = access
-        .propose(&first, action.clone())
-        .await
-        .unwrap()
-        .proposal_id;
+    let same = access.propose(&first, action.clone()).await.unwrap().proposal_id;
     let before = world.leaves().await;
-    assert_eq!(
-        impossible(access.approve(&second, same).await),
-        Reason::AlreadyRegistered
-    );
+    assert_eq!(impossible(access.approve(&second, same).await), Reason::AlreadyRegistered);
     assert_eq!(world.leaves().await, before);
     access.refuse(&second, same).await.unwrap();
 
-    let late = access
-        .propose(&first, action.clone())
-        .await
-        .unwrap()
-        .proposal_id;
+    let late = access.propose(&first, action.clone()).await.unwrap().proposal_id;
     world.clock.advance_ms(3_600_000);
-    assert!(
-        access
-            .proposals(&first, Some(State::Open))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(access.proposals(&first, Some(State::Open)).await.unwrap().is_empty());
     let expired = access.approve(&second, late).await;
     assert!(matches!(expired, Err(AccessError::NotOpen(State::Expired))));
     let expired = access.refuse(&second, late).await;
@@ -106,40 +77,16 @@ async fn who_has_ended_decides_nothing_and_two_operators_always_remain() {
         kind: ParticipantKind::Province,
         code: code.to_owned(),
     };
-    let by_third = access
-        .propose(&third, code("01"))
-        .await
-        .unwrap()
-        .proposal_id;
-    let end = Action::EndPerson {
-        person_id: third.person_id,
-    };
+    let by_third = access.propose(&third, code("01")).await.unwrap().proposal_id;
+    let end = Action::EndPerson { person_id: third.person_id };
     let proposal = access.propose(&first, end).await.unwrap().proposal_id;
     access.approve(&second, proposal).await.unwrap();
-    let by_first = access
-        .propose(&first, code("02"))
-        .await
-        .unwrap()
-        .proposal_id;
-    assert_eq!(
-        impossible(access.approve(&third, by_first).await),
-        Reason::NoSuchPerson
-    );
-    assert_eq!(
-        impossible(access.approve(&first, by_third).await),
-        Reason::NoSuchPerson
-    );
-    let end = Action::EndPerson {
-        person_id: second.person_id,
-    };
+    let by_first = access.propose(&first, code("02")).await.unwrap().proposal_id;
+    assert_eq!(impossible(access.approve(&third, by_first).await), Reason::NoSuchPerson);
+    assert_eq!(impossible(access.approve(&first, by_third).await), Reason::NoSuchPerson);
+    let end = Action::EndPerson { person_id: second.person_id };
     let proposal = access.propose(&first, end).await.unwrap().proposal_id;
-    assert_eq!(
-        impossible(access.approve(&second, proposal).await),
-        Reason::OperatorsTooFew
-    );
+    assert_eq!(impossible(access.approve(&second, proposal).await), Reason::OperatorsTooFew);
     let many = access.propose(&first, code("03")).await;
-    assert!(matches!(
-        many,
-        Err(AccessError::TooManyProposals { limit: 3 })
-    ));
+    assert!(matches!(many, Err(AccessError::TooManyProposals { limit: 3 })));
 }

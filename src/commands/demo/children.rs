@@ -46,11 +46,7 @@ impl Role {
             .stderr(file)
             .spawn()
             .with_context(|| format!("{} {name}", program.display()))?;
-        Ok(Self {
-            name,
-            child: Some(child),
-            log,
-        })
+        Ok(Self { name, child: Some(child), log })
     }
 
     /// Wait until `ready` says so; fails when the process ends or takes too long.
@@ -104,10 +100,7 @@ impl Role {
         let Some(mut child) = self.child.take() else {
             return true;
         };
-        let _ = Command::new("kill")
-            .arg("-TERM")
-            .arg(child.id().to_string())
-            .status();
+        let _ = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
         let rounds = STOP_TIMEOUT.as_millis() / PAUSE.as_millis();
         for _ in 0..rounds {
             match child.try_wait() {

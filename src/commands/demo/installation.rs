@@ -89,10 +89,7 @@ impl Installation {
         let addresses = Addresses::free(ports)?;
         let ledger = dir.join("ledger.ndjson");
         let config = dir.join("hocba.toml");
-        std::fs::write(
-            &config,
-            configuration(&dir, &pki, &postgres.url(), &addresses, &ledger)?,
-        )?;
+        std::fs::write(&config, configuration(&dir, &pki, &postgres.url(), &addresses, &ledger)?)?;
         let settings = crate::app::Settings::load(Some(&config))?;
         let database = Database::new(&postgres.url(), &settings.database)?;
         database.migrate().await?;
@@ -135,20 +132,12 @@ impl Installation {
     ) -> anyhow::Result<children::Role> {
         // Both serve and work have an inside listener; on one machine they need two ports.
         let variables = match role {
-            "work" => vec![(
-                "HOCBA__LISTENER__INSIDE__BIND",
-                self.addresses.work_inside.to_string(),
-            )],
+            "work" => {
+                vec![("HOCBA__LISTENER__INSIDE__BIND", self.addresses.work_inside.to_string())]
+            }
             _ => Vec::new(),
         };
-        children::Role::start(
-            program,
-            role,
-            arguments,
-            &variables,
-            &self.config,
-            &self.dir,
-        )
+        children::Role::start(program, role, arguments, &variables, &self.config, &self.dir)
     }
 
     /// Return the process id of the database server.
@@ -184,38 +173,23 @@ impl Addresses {
 async fn register(access: &Access, pki: &Layout) -> anyhow::Result<Uuid> {
     let read = |entry: &Entry| -> anyhow::Result<Vec<u8>> {
         let chain = pki.read_certificates(entry)?;
-        chain
-            .into_iter()
-            .next()
-            .context("an entry without certificate")
+        chain.into_iter().next().context("an entry without certificate")
     };
     for entry in pki.of_role(Role::Participant) {
-        let code = entry
-            .province
-            .as_deref()
-            .context("a participant without province")?;
-        let id = access
-            .register_participant(BOOTSTRAP, ParticipantKind::Province, code)
-            .await?;
-        access
-            .register_client_certificate(BOOTSTRAP, id, &read(entry)?)
-            .await?;
+        let code = entry.province.as_deref().context("a participant without province")?;
+        let id = access.register_participant(BOOTSTRAP, ParticipantKind::Province, code).await?;
+        access.register_client_certificate(BOOTSTRAP, id, &read(entry)?).await?;
     }
-    let agency = access
-        .register_participant(BOOTSTRAP, ParticipantKind::Agency, AGENCY_CODE)
-        .await?;
+    let agency =
+        access.register_participant(BOOTSTRAP, ParticipantKind::Agency, AGENCY_CODE).await?;
     access
         .register_client_certificate(BOOTSTRAP, agency, &read(pki.only(Role::AgencyClient)?)?)
         .await?;
     for entry in pki.of_role(Role::Operator) {
-        access
-            .register_person(BOOTSTRAP, access::Role::Operator, None, &read(entry)?)
-            .await?;
+        access.register_person(BOOTSTRAP, access::Role::Operator, None, &read(entry)?).await?;
     }
     let officer = read(pki.only(Role::Officer)?)?;
-    Ok(access
-        .register_person(BOOTSTRAP, access::Role::Officer, Some(agency), &officer)
-        .await?)
+    Ok(access.register_person(BOOTSTRAP, access::Role::Officer, Some(agency), &officer).await?)
 }
 
 /// Who the audit log names for the first registrations.

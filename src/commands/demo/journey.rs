@@ -83,18 +83,12 @@ pub async fn run(
             let (writer, format) = (Arc::clone(&generator), part.format);
             let body = tokio::task::spawn_blocking(move || {
                 let mut body = Vec::new();
-                writer
-                    .write_batch(&mut body, from..to, format)
-                    .map(|_| body)
+                writer.write_batch(&mut body, from..to, format).map(|_| body)
             })
             .await??;
             let batch_id = push(installation, &part, body, lang).await?;
             bar.inc(to - from);
-            pushed.push(Pushed {
-                gateway: gateway(installation, part.province)?,
-                batch_id,
-                from,
-            });
+            pushed.push(Pushed { gateway: gateway(installation, part.province)?, batch_id, from });
             from = to;
         }
         question = question.or(Some(generator));
@@ -120,14 +114,7 @@ fn parts(records: u64) -> [Part; 3] {
         records,
     };
     [
-        part(
-            hanoi,
-            Level::Primary,
-            Format::Xml,
-            "application/xml",
-            "gzip",
-            records - 2 * third,
-        ),
+        part(hanoi, Level::Primary, Format::Xml, "application/xml", "gzip", records - 2 * third),
         part(
             saigon,
             Level::LowerSecondary,
@@ -158,22 +145,15 @@ fn progress(records: u64) -> ProgressBar {
 
 /// Connect as the machine of `province`.
 pub fn gateway(installation: &Installation, province: &str) -> anyhow::Result<Gateway> {
-    let entry = installation
-        .pki
-        .participant(province)
-        .context("no such participant")?;
+    let entry = installation.pki.participant(province).context("no such participant")?;
     connect(installation, entry)
 }
 
 /// Connect with the certificate of `entry`.
 pub fn connect(installation: &Installation, entry: &Entry) -> anyhow::Result<Gateway> {
     let (cert, key) = installation.files(entry);
-    let connection = ConnectionArgs {
-        url: installation.machines.clone(),
-        cert,
-        key,
-        ca: installation.ca()?,
-    };
+    let connection =
+        ConnectionArgs { url: installation.machines.clone(), cert, key, ca: installation.ca()? };
     Gateway::new(&connection, TIMEOUT_S)
 }
 
@@ -203,10 +183,7 @@ async fn push(
         .header("content-encoding", part.encoding)
         .body(compress(body, part.encoding)?);
     let receipt = gateway.send(request).await?.expect_success(lang)?;
-    Ok(receipt["batch_id"]
-        .as_str()
-        .context("the receipt names no batch")?
-        .to_owned())
+    Ok(receipt["batch_id"].as_str().context("the receipt names no batch")?.to_owned())
 }
 
 async fn wait_for_processing(
@@ -251,11 +228,8 @@ async fn wait_for_delivery(
     let bar = progress(figures.sealed);
     for _ in 0..LOOKS_MAX {
         let all = outbox::store::counts(&pool).await?;
-        let total = all
-            .values()
-            .fold(outbox::store::Counts::default(), |sum, counts| {
-                sum.plus(counts)
-            });
+        let total =
+            all.values().fold(outbox::store::Counts::default(), |sum, counts| sum.plus(counts));
         bar.set_position(total.acknowledged + total.refused);
         figures.submitted = total.submitted;
         figures.acknowledged = total.acknowledged;
@@ -290,11 +264,7 @@ async fn ask(
         .collect();
     let pupil = (first.from..first.from + BATCH_RECORDS)
         .map(|position| generator.transcript(position))
-        .find(|transcript| {
-            transcript
-                .value(Field::Code)
-                .is_some_and(|code| codes.contains(code))
-        })
+        .find(|transcript| transcript.value(Field::Code).is_some_and(|code| codes.contains(code)))
         .context("no record was accepted")?;
     let request = json!({
         "procedure": PROCEDURE,

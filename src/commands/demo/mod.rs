@@ -78,17 +78,10 @@ pub async fn run(args: &DemoArgs, lang: Lang) -> anyhow::Result<bool> {
         Some(_) => None,
         None => Some(tempfile::Builder::new().prefix("hocba-demo-").tempdir()?),
     };
-    let dir = args
-        .dir
-        .as_deref()
-        .or(temporary.as_ref().map(tempfile::TempDir::path));
+    let dir = args.dir.as_deref().or(temporary.as_ref().map(tempfile::TempDir::path));
     let dir = dir.context("no folder")?;
     let provinces: Vec<String> = PROVINCES.iter().map(|code| (*code).to_owned()).collect();
-    say(
-        lang,
-        "demo.preparing",
-        &[("dir", &dir.display().to_string())],
-    );
+    say(lang, "demo.preparing", &[("dir", &dir.display().to_string())]);
     let installation = Installation::prepare(dir, &provinces, Ports::Usual).await?;
     let mut roles = Roles::start(&installation).await?;
     let mut figures = tokio::select! {
@@ -137,22 +130,10 @@ impl Roles {
         let open = |address: std::net::SocketAddr| {
             move || async move { tokio::net::TcpStream::connect(address).await.is_ok() }
         };
-        roles
-            .sandbox
-            .wait_until(open(installation.addresses.sandbox))
-            .await?;
-        roles
-            .serve
-            .wait_until(open(installation.addresses.inside))
-            .await?;
-        roles
-            .serve
-            .wait_until(open(installation.addresses.machines))
-            .await?;
-        roles
-            .work
-            .wait_until(open(installation.addresses.work_inside))
-            .await?;
+        roles.sandbox.wait_until(open(installation.addresses.sandbox)).await?;
+        roles.serve.wait_until(open(installation.addresses.inside)).await?;
+        roles.serve.wait_until(open(installation.addresses.machines)).await?;
+        roles.work.wait_until(open(installation.addresses.work_inside)).await?;
         Ok(roles)
     }
 
@@ -176,18 +157,9 @@ fn judge(
     let total = applied.len();
     let checks = [
         ("demo.check-balance", figures.balances()),
-        (
-            "demo.check-open",
-            figures.in_flight == 0 && figures.parked == 0,
-        ),
-        (
-            "demo.check-all",
-            figures.received + figures.duplicates == u64::from(args.records),
-        ),
-        (
-            "demo.check-once",
-            crate::sandbox::ledger::applied_twice(&applied) == 0,
-        ),
+        ("demo.check-open", figures.in_flight == 0 && figures.parked == 0),
+        ("demo.check-all", figures.received + figures.duplicates == u64::from(args.records)),
+        ("demo.check-once", crate::sandbox::ledger::applied_twice(&applied) == 0),
         (
             "demo.check-ledger",
             u64::try_from(total).is_ok_and(|total| total == figures.acknowledged),
@@ -217,22 +189,10 @@ fn summary(figures: &Figures, lang: Lang) {
         ("superseded", figures.superseded),
     ];
     for (name, count) in rows {
-        eprintln!(
-            "  {:>8}  {}",
-            count,
-            text(lang, &format!("demo.figure-{name}"), &[])
-        );
+        eprintln!("  {:>8}  {}", count, text(lang, &format!("demo.figure-{name}"), &[]));
     }
-    eprintln!(
-        "  {:>8}  {}",
-        figures.verification,
-        text(lang, "demo.figure-verification", &[])
-    );
-    eprintln!(
-        "  {:>8.1}  {}",
-        figures.seconds,
-        text(lang, "demo.figure-seconds", &[])
-    );
+    eprintln!("  {:>8}  {}", figures.verification, text(lang, "demo.figure-verification", &[]));
+    eprintln!("  {:>8.1}  {}", figures.seconds, text(lang, "demo.figure-seconds", &[]));
 }
 
 fn addresses(installation: &Installation, lang: Lang) {

@@ -29,11 +29,7 @@ pub(super) fn parse<'a>(
     settings: &Settings,
     signers: &[SignerRule],
 ) -> Result<Parsed<'a>, LineFault> {
-    let context = Context {
-        settings,
-        signers,
-        state: RefCell::default(),
-    };
+    let context = Context { settings, signers, state: RefCell::default() };
     let mut reader = serde_json::Deserializer::from_str(text);
     let parsed = LineSeed(&context).deserialize(&mut reader);
     let result = parsed.and_then(|parsed| reader.end().map(|()| parsed));
@@ -45,10 +41,7 @@ pub(super) fn parse<'a>(
         } else {
             Kind::NotJson(error.column())
         });
-        LineFault {
-            kind,
-            pointer: state.path.concat(),
-        }
+        LineFault { kind, pointer: state.path.concat() }
     })
 }
 
@@ -288,11 +281,7 @@ fn check_value<E: Error>(context: &Context<'_>, value: &str) -> Result<(), E> {
             IsNormalized::No => false,
             IsNormalized::Maybe => value.nfc().eq(value.chars()),
         };
-    if is_normal {
-        Ok(())
-    } else {
-        Err(context.fault(Kind::NotNormal))
-    }
+    if is_normal { Ok(()) } else { Err(context.fault(Kind::NotNormal)) }
 }
 
 struct SignaturesSeed<'c>(&'c Context<'c>);
@@ -320,10 +309,7 @@ impl<'de> Visitor<'de> for SignaturesSeed<'_> {
             if !is_detached(&token) {
                 return Err(context.fault(Kind::NotDetachedJws));
             }
-            if signatures
-                .insert(signer.tag.clone(), token.into_owned())
-                .is_some()
-            {
+            if signatures.insert(signer.tag.clone(), token.into_owned()).is_some() {
                 return Err(context.fault(Kind::DuplicateMember));
             }
             context.leave();
@@ -338,7 +324,5 @@ fn is_detached(token: &str) -> bool {
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         !part.is_empty() && part.bytes().all(letter)
     };
-    token
-        .split_once("..")
-        .is_some_and(|(header, signature)| is_part(header) && is_part(signature))
+    token.split_once("..").is_some_and(|(header, signature)| is_part(header) && is_part(signature))
 }

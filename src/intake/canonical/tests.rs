@@ -6,11 +6,7 @@ use super::*;
 use crate::transcript::Field;
 
 fn settings() -> Settings {
-    Settings {
-        line_bytes_max: 100_000,
-        rows_max: 3,
-        value_chars_max: 50,
-    }
+    Settings { line_bytes_max: 100_000, rows_max: 3, value_chars_max: 50 }
 }
 
 fn signers() -> Vec<SignerRule> {
@@ -35,10 +31,7 @@ fn fault(line: &str) -> (String, String) {
     let fault = decode(line.as_bytes(), &settings(), &signers()).unwrap_err();
     let violation = fault.violation();
     let message = violation.message();
-    assert!(
-        !message.vi.contains("line.") && !message.vi.contains('{'),
-        "{message:?}"
-    );
+    assert!(!message.vi.contains("line.") && !message.vi.contains('{'), "{message:?}");
     assert!(message.vi != message.en);
     (violation.rule, fault.pointer)
 }
@@ -93,14 +86,8 @@ fn a_duplicate_member_is_refused_at_every_level() {
             "/signatures",
         ),
         (line("{\"general\":{},\"general\":{}}"), "/record/general"),
-        (
-            line("{\"general\":{},\"history\":[],\"history\":[]}"),
-            "/record/history",
-        ),
-        (
-            line("{\"general\":{\"code\":\"a\",\"\\u0063ode\":\"b\"}}"),
-            "/record/general/code",
-        ),
+        (line("{\"general\":{},\"history\":[],\"history\":[]}"), "/record/history"),
+        (line("{\"general\":{\"code\":\"a\",\"\\u0063ode\":\"b\"}}"), "/record/general/code"),
         (
             line(
                 "{\"general\":{},\"subjects\":[{},{\"subject_code\":\"a\",\"subject_code\":\"a\"}]}",
@@ -113,10 +100,7 @@ fn a_duplicate_member_is_refused_at_every_level() {
             "/signatures/CBQL",
         ),
     ] {
-        assert_eq!(
-            fault(&text),
-            ("line.duplicate-member".to_owned(), pointer.to_owned())
-        );
+        assert_eq!(fault(&text), ("line.duplicate-member".to_owned(), pointer.to_owned()));
     }
 }
 
@@ -125,24 +109,15 @@ fn an_unknown_member_is_refused_at_every_level() {
     for (text, pointer) in [
         ("{\"x\":1}".to_owned(), ""),
         (line("{\"general\":{},\"teachers\":[]}"), "/record"),
-        (
-            line("{\"general\":{\"religion\":\"x\"}}"),
-            "/record/general",
-        ),
+        (line("{\"general\":{\"religion\":\"x\"}}"), "/record/general"),
         // A field of another group is unknown here.
-        (
-            line("{\"general\":{\"subject_code\":\"x\"}}"),
-            "/record/general",
-        ),
+        (line("{\"general\":{\"subject_code\":\"x\"}}"), "/record/general"),
         (
             "{\"record\":{\"general\":{}},\"signatures\":{\"VAN_THU\":\"a..b\"}}".to_owned(),
             "/signatures",
         ),
     ] {
-        assert_eq!(
-            fault(&text),
-            ("line.unknown-member".to_owned(), pointer.to_owned())
-        );
+        assert_eq!(fault(&text), ("line.unknown-member".to_owned(), pointer.to_owned()));
     }
 }
 
@@ -153,56 +128,31 @@ fn a_line_without_a_required_signature_has_its_own_rule() {
         "{\"record\":{\"general\":{}},\"signatures\":{}}",
         "{\"record\":{\"general\":{}},\"signatures\":{\"CBQL\":\"a..b\",\"GVCN\":\"a..b\"}}",
     ] {
-        assert_eq!(
-            fault(text),
-            (
-                "line.missing-signature".to_owned(),
-                "/signatures".to_owned()
-            )
-        );
+        assert_eq!(fault(text), ("line.missing-signature".to_owned(), "/signatures".to_owned()));
     }
     for token in ["", "a.b.c", "a..", "..b", "a..b..c", "a..b=", "a..b\\u0022"] {
         let text =
             format!("{{\"record\":{{\"general\":{{}}}},\"signatures\":{{\"CBQL\":\"{token}\"}}}}");
         assert_eq!(
             fault(&text),
-            (
-                "line.not-detached-jws".to_owned(),
-                "/signatures/CBQL".to_owned()
-            )
+            ("line.not-detached-jws".to_owned(), "/signatures/CBQL".to_owned())
         );
     }
 }
 
 #[test]
 fn values_must_be_in_normal_form_already() {
-    for value in [
-        "",
-        " a",
-        "a ",
-        "e\\u0301",
-        "Nguye\\u0302\\u0303n",
-        "a\\u0001",
-        "\\uffff",
-    ] {
+    for value in ["", " a", "a ", "e\\u0301", "Nguye\\u0302\\u0303n", "a\\u0001", "\\uffff"] {
         assert_eq!(
-            fault(&line(&format!(
-                "{{\"general\":{{\"student_name\":\"{value}\"}}}}"
-            ))),
-            (
-                "line.not-normal".to_owned(),
-                "/record/general/student_name".to_owned()
-            ),
+            fault(&line(&format!("{{\"general\":{{\"student_name\":\"{value}\"}}}}"))),
+            ("line.not-normal".to_owned(), "/record/general/student_name".to_owned()),
             "{value}"
         );
     }
     let long = "á".repeat(51);
     let text = line(&format!("{{\"general\":{{\"student_name\":\"{long}\"}}}}"));
     assert_eq!(fault(&text).0, "line.value-too-long");
-    let fits = line(&format!(
-        "{{\"general\":{{\"student_name\":\"{}\"}}}}",
-        &long[2..]
-    ));
+    let fits = line(&format!("{{\"general\":{{\"student_name\":\"{}\"}}}}", &long[2..]));
     decode(fits.as_bytes(), &settings(), &signers()).unwrap();
 }
 
@@ -215,26 +165,10 @@ fn other_types_and_depths_are_refused() {
         (line("null"), "line.wrong-type", "/record"),
         (line("{}"), "line.missing-member", "/record"),
         ("{\"signatures\":{}}".to_owned(), "line.missing-member", ""),
-        (
-            line("{\"general\":{\"code\":1}}"),
-            "line.wrong-type",
-            "/record/general/code",
-        ),
-        (
-            line("{\"general\":{\"code\":null}}"),
-            "line.wrong-type",
-            "/record/general/code",
-        ),
-        (
-            line("{\"general\":{},\"subjects\":{}}"),
-            "line.wrong-type",
-            "/record/subjects",
-        ),
-        (
-            line("{\"general\":{},\"subjects\":[1]}"),
-            "line.wrong-type",
-            "/record/subjects/0",
-        ),
+        (line("{\"general\":{\"code\":1}}"), "line.wrong-type", "/record/general/code"),
+        (line("{\"general\":{\"code\":null}}"), "line.wrong-type", "/record/general/code"),
+        (line("{\"general\":{},\"subjects\":{}}"), "line.wrong-type", "/record/subjects"),
+        (line("{\"general\":{},\"subjects\":[1]}"), "line.wrong-type", "/record/subjects/0"),
         (
             line("{\"general\":{},\"subjects\":[{},{},{},{}]}"),
             "line.too-many-rows",
@@ -247,11 +181,7 @@ fn other_types_and_depths_are_refused() {
             "/record/general/code",
         ),
     ] {
-        assert_eq!(
-            fault(&text),
-            (rule.to_owned(), pointer.to_owned()),
-            "{pointer}"
-        );
+        assert_eq!(fault(&text), (rule.to_owned(), pointer.to_owned()), "{pointer}");
     }
 }
 
@@ -295,9 +225,7 @@ fn lines_are_split_and_those_too_long_passed_over() {
         let mut lines = Lines::new(source, 5);
         let mut seen = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
-            let octets = line
-                .octets
-                .map(|octets| String::from_utf8(octets.to_vec()).unwrap());
+            let octets = line.octets.map(|octets| String::from_utf8(octets.to_vec()).unwrap());
             assert!(
                 text[line.offset as usize..]
                     .starts_with(octets.as_deref().unwrap_or("too").as_bytes())
@@ -307,13 +235,7 @@ fn lines_are_split_and_those_too_long_passed_over() {
         let line = |number, text: &str| (number, Some(text.to_owned()));
         assert_eq!(
             seen,
-            [
-                line(1, "one"),
-                (4, None),
-                line(5, "four"),
-                line(6, "five!"),
-                line(7, "last")
-            ]
+            [line(1, "one"), (4, None), line(5, "four"), line(6, "five!"), line(7, "last")]
         );
     }
 }
@@ -327,10 +249,7 @@ fn a_line_one_byte_too_long_is_refused() {
     }
     // Six bytes fit the buffer because of \r; the decoder refuses them.
     assert_eq!(lengths, [Some(6), None, Some(5)]);
-    let settings = Settings {
-        line_bytes_max: 5,
-        ..settings()
-    };
+    let settings = Settings { line_bytes_max: 5, ..settings() };
     let fault = decode(b"123456", &settings, &signers()).unwrap_err();
     assert_eq!(fault.kind, LineFaultKind::TooLong(5));
 }

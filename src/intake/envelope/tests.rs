@@ -13,10 +13,7 @@ fn decode(content: &[u8], quotes: Quotes, limit: u64) -> Result<String, Envelope
 }
 
 fn settings(quotes: Quotes, inflated_bytes_max: u64) -> Settings {
-    Settings {
-        quotes,
-        inflated_bytes_max,
-    }
+    Settings { quotes, inflated_bytes_max }
 }
 
 fn packed(length: u32, gzip: &[u8]) -> String {
@@ -42,10 +39,7 @@ fn the_test_vector_of_the_annex_has_its_prefix() {
 #[test]
 fn lines_and_spaces_in_the_base64_do_not_matter() {
     let content = encode(TEXT, Quotes::Plain).unwrap();
-    let wrapped: Vec<u8> = content
-        .bytes()
-        .flat_map(|byte| [b'\r', b'\n', byte, b' '])
-        .collect();
+    let wrapped: Vec<u8> = content.bytes().flat_map(|byte| [b'\r', b'\n', byte, b' ']).collect();
     assert_eq!(decode(&wrapped, Quotes::Plain, 100).unwrap(), TEXT);
 }
 
@@ -123,21 +117,11 @@ fn what_is_no_envelope_is_named() {
     trailing.push(0);
     for (content, expected) in [
         ("<HOC_BA/>".to_owned(), EnvelopeError::NotBase64),
-        (
-            packed(3, b"abcdefghijklmnopqrstuvwxyz"),
-            EnvelopeError::NotGzip,
-        ),
+        (packed(3, b"abcdefghijklmnopqrstuvwxyz"), EnvelopeError::NotGzip),
         (packed(25, &damaged), EnvelopeError::NotGzip),
         (packed(25, &trailing), EnvelopeError::TrailingData),
-        (
-            format!("{}=x", packed(25, &gzip(TEXT.as_bytes()))),
-            EnvelopeError::NotBase64,
-        ),
+        (format!("{}=x", packed(25, &gzip(TEXT.as_bytes()))), EnvelopeError::NotBase64),
     ] {
-        assert_eq!(
-            decode(content.as_bytes(), Quotes::Plain, 100),
-            Err(expected),
-            "{content}"
-        );
+        assert_eq!(decode(content.as_bytes(), Quotes::Plain, 100), Err(expected), "{content}");
     }
 }

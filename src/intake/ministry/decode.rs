@@ -328,11 +328,7 @@ impl<'p> Decoder<'p> {
                 );
             }
         }
-        Ok(Decoded {
-            family,
-            transcript: self.transcript,
-            warnings: self.violations,
-        })
+        Ok(Decoded { family, transcript: self.transcript, warnings: self.violations })
     }
 }
 

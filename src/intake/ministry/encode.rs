@@ -46,9 +46,7 @@ pub fn encode(
 
 fn check(transcript: &Transcript, profile: &Profile, family: Family) -> Result<(), EncodeError> {
     let rows = transcript.subjects.iter();
-    let rows = rows
-        .chain(&transcript.history)
-        .chain(&transcript.certificates);
+    let rows = rows.chain(&transcript.history).chain(&transcript.certificates);
     for fields in std::iter::once(&transcript.general).chain(rows) {
         for (field, value) in fields.iter() {
             if !profile.has(family, field) {
@@ -85,16 +83,10 @@ fn write_part(part: &Part, transcript: &Transcript, out: &mut Vec<u8>) {
 
 fn has_content(part: &Part, transcript: &Transcript) -> bool {
     let here = match &part.rows {
-        None => part
-            .fields
-            .iter()
-            .any(|(field, _)| transcript.value(*field).is_some()),
+        None => part.fields.iter().any(|(field, _)| transcript.value(*field).is_some()),
         Some((group, _)) => !rows(transcript, *group).is_empty(),
     };
-    here || part
-        .parts
-        .iter()
-        .any(|inner| has_content(inner, transcript))
+    here || part.parts.iter().any(|inner| has_content(inner, transcript))
 }
 
 fn rows(transcript: &Transcript, group: Group) -> &[Fields] {

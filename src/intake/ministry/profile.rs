@@ -178,13 +178,10 @@ impl Profile {
 
     /// Tell which family a transcript is of: by its grade, else by its level; `None` when neither is known.
     pub fn family_of(&self, transcript: &Transcript) -> Option<Family> {
-        let grade = transcript
-            .value(Field::Grade)
-            .and_then(|text| text.parse::<u8>().ok());
+        let grade = transcript.value(Field::Grade).and_then(|text| text.parse::<u8>().ok());
         if let Some(grade) = grade {
-            let by_grade = Family::ALL
-                .into_iter()
-                .find(|family| self.family(*family).grades.contains(&grade));
+            let by_grade =
+                Family::ALL.into_iter().find(|family| self.family(*family).grades.contains(&grade));
             if by_grade.is_some() {
                 return by_grade;
             }
@@ -211,9 +208,7 @@ impl Profile {
             None => &self.general,
             Some(slot) => &self.rows[slot],
         };
-        names
-            .get_key_value(tag)
-            .map(|(name, field)| (&**name, *field))
+        names.get_key_value(tag).map(|(name, field)| (&**name, *field))
     }
 
     // Reading accepts the tags of both families, so a tag must mean the same in both.
@@ -253,11 +248,7 @@ impl Profile {
 }
 
 fn wrong(key: &str, message: String) -> ConfigError {
-    ConfigError::Value {
-        place: FILE.to_owned(),
-        key: key.to_owned(),
-        message,
-    }
+    ConfigError::Value { place: FILE.to_owned(), key: key.to_owned(), message }
 }
 
 fn agree<T: Copy + PartialEq>(
@@ -305,9 +296,7 @@ fn field_of<'a>(
 
 fn is_tag(tag: &str) -> bool {
     tag.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && tag
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn compile_family(name: &str, text: &FamilyText) -> Result<FamilyProfile, ConfigError> {
@@ -355,10 +344,7 @@ fn compile_part(
         let (field, tags) = field_of(&key, entry, group)?;
         let tag: Box<str> = tags[0].as_str().into();
         let row = rows.as_ref().map(|(_, tag)| tag.clone());
-        if paths
-            .insert(field, (path.as_str().into(), row, tag.clone()))
-            .is_some()
-        {
+        if paths.insert(field, (path.as_str().into(), row, tag.clone())).is_some() {
             return Err(wrong(&key, format!("`{}` stands twice", field.name())));
         }
         fields.push((field, tag));
@@ -370,10 +356,5 @@ fn compile_part(
         }
         parts.push(compile_part(inner, &path, paths, family)?);
     }
-    Ok(Part {
-        tag: text.tag.as_str().into(),
-        rows,
-        fields,
-        parts,
-    })
+    Ok(Part { tag: text.tag.as_str().into(), rows, fields, parts })
 }

@@ -24,9 +24,7 @@ fn rules(violations: &[Violation]) -> Vec<(&str, String)> {
 #[test]
 fn every_data_tag_of_cv_2088_is_read_into_its_own_field() {
     let profile = profile();
-    let text = Tables::default()
-        .read("code-lists/dictionary/cv2088.csv")
-        .unwrap();
+    let text = Tables::default().read("code-lists/dictionary/cv2088.csv").unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows: Vec<(String, String)> = reader
         .records()
@@ -42,9 +40,7 @@ fn every_data_tag_of_cv_2088_is_read_into_its_own_field() {
             "history" => Group::History,
             _ => Group::General,
         };
-        let (_, field) = profile
-            .field(group, &tag)
-            .unwrap_or_else(|| panic!("{tag}"));
+        let (_, field) = profile.field(group, &tag).unwrap_or_else(|| panic!("{tag}"));
         assert!(profile.has(Family::Primary, field), "{tag}");
         // NAM_HOC gives the school year a second time.
         assert!(fields.insert(field) || tag == "NAM_HOC", "{tag}");
@@ -56,13 +52,7 @@ fn every_data_tag_of_cv_2088_is_read_into_its_own_field() {
 fn every_field_has_a_tag_in_at_least_one_family() {
     let profile = profile();
     for field in Field::ALL {
-        assert!(
-            Family::ALL
-                .iter()
-                .any(|family| profile.has(*family, *field)),
-            "{}",
-            field.name()
-        );
+        assert!(Family::ALL.iter().any(|family| profile.has(*family, *field)), "{}", field.name());
     }
 }
 
@@ -70,11 +60,7 @@ fn every_field_has_a_tag_in_at_least_one_family() {
 fn both_spellings_of_the_doubtful_tags_are_read() {
     let profile = profile();
     for (one, other, field) in [
-        (
-            "THONG_SO_BUOI_NGHI_KHONG_PHEP",
-            "TONG_SO_BUOI_NGHI_KHONG_PHEP",
-            Field::AbsencesUnexcused,
-        ),
+        ("THONG_SO_BUOI_NGHI_KHONG_PHEP", "TONG_SO_BUOI_NGHI_KHONG_PHEP", Field::AbsencesUnexcused),
         (
             "NANG_LUC_GIAO_TIEP_HOC_TAC",
             "NANG_LUC_GIAO_TIEP_HOP_TAC",
@@ -99,10 +85,7 @@ fn the_school_year_is_read_in_either_place() {
     );
     let transcript = decode(&octets, &profile).unwrap().transcript;
     assert_eq!(transcript.value(Field::SchoolYear), Some("2025-2026"));
-    assert_eq!(
-        transcript.history[0].value(Field::HistoryYear),
-        Some("2024-2025")
-    );
+    assert_eq!(transcript.history[0].value(Field::HistoryYear), Some("2024-2025"));
     assert_eq!(transcript.value(Field::ClassName), None);
     let wrong = data("<NAM_HOC>2024-2025</NAM_HOC><TEN_NAM_HOC>2025-2026</TEN_NAM_HOC>");
     let violations = decode(&wrong, &profile).unwrap_err();
@@ -117,11 +100,8 @@ fn a_list_without_row_tags_is_one_row_each() {
          <QUA_TRINH_HOC_TAP><TEN_LOP>2A</TEN_LOP></QUA_TRINH_HOC_TAP>",
     );
     let transcript = decode(&octets, &profile).unwrap().transcript;
-    let classes: Vec<_> = transcript
-        .history
-        .iter()
-        .map(|row| row.value(Field::HistoryClass).unwrap())
-        .collect();
+    let classes: Vec<_> =
+        transcript.history.iter().map(|row| row.value(Field::HistoryClass).unwrap()).collect();
     assert_eq!(classes, ["1A", "2A"]);
 }
 
@@ -152,22 +132,13 @@ fn a_repeated_tag_and_a_tag_in_a_value_are_errors() {
     assert_eq!(
         rules(&violations),
         [
-            (
-                "CV2088.duplicate-tag",
-                "/HOC_BA/DU_LIEU_HOC_BA/THONG_TIN_CHUNG/HO_VA_TEN".to_owned()
-            ),
-            (
-                "CV2088.nested-tag",
-                "/HOC_BA/DU_LIEU_HOC_BA/THONG_TIN_CHUNG/GIOI_TINH".to_owned()
-            ),
+            ("CV2088.duplicate-tag", "/HOC_BA/DU_LIEU_HOC_BA/THONG_TIN_CHUNG/HO_VA_TEN".to_owned()),
+            ("CV2088.nested-tag", "/HOC_BA/DU_LIEU_HOC_BA/THONG_TIN_CHUNG/GIOI_TINH".to_owned()),
         ]
     );
     for violation in violations {
         assert_eq!(violation.severity, Severity::Error);
-        assert!(crate::platform::texts::has(&format!(
-            "rule.{}",
-            violation.rule
-        )));
+        assert!(crate::platform::texts::has(&format!("rule.{}", violation.rule)));
     }
 }
 
@@ -214,19 +185,11 @@ fn a_pointer_is_written_in_the_tags_of_the_document() {
         "/HOC_BA/DU_LIEU_HOC_BA/TONG_KET/BANG_DIEM/MON_HOC[3]/MUC_DAT_DUOC"
     );
     assert_eq!(
-        pointer(
-            &profile,
-            Family::Primary,
-            &Place::General(Field::AbsencesUnexcused)
-        ),
+        pointer(&profile, Family::Primary, &Place::General(Field::AbsencesUnexcused)),
         "/HOC_BA/DU_LIEU_HOC_BA/THONG_TIN_CHUNG/THONG_SO_BUOI_NGHI_KHONG_PHEP"
     );
     assert_eq!(
-        pointer(
-            &profile,
-            Family::Secondary,
-            &Place::Signer("CBQL".to_owned())
-        ),
+        pointer(&profile, Family::Secondary, &Place::Signer("CBQL".to_owned())),
         "/HOC_BA/DANH_SACH_THONG_TIN_KY/CBQL"
     );
 }
@@ -236,10 +199,7 @@ fn what_cannot_be_written_is_an_error() {
     let profile = profile();
     let mut transcript = Transcript::default();
     let mut out = Vec::new();
-    assert_eq!(
-        encode(&transcript, &profile, "d", &mut out),
-        Err(EncodeError::NoFamily)
-    );
+    assert_eq!(encode(&transcript, &profile, "d", &mut out), Err(EncodeError::NoFamily));
     transcript.general.set(Field::Grade, "3");
     transcript.general.set(Field::StudyYear, "T");
     assert_eq!(
@@ -255,11 +215,7 @@ fn a_table_with_a_wrong_entry_is_named() {
     std::fs::create_dir(directory.path().join("mappings")).unwrap();
     let text = Tables::default().read(FILE).unwrap();
     for (from, to, named) in [
-        (
-            "[\"format_version\", ",
-            "[\"format_versions\", ",
-            "format_versions",
-        ),
+        ("[\"format_version\", ", "[\"format_versions\", ", "format_versions"),
         ("\"THONG_TU\"]", "\"THONG TU\"]", "THONG TU"),
         ("\"THONG_TU\"]", "\"PHIEN_BAN\"]", "PHIEN_BAN"),
     ] {
@@ -307,12 +263,7 @@ fn transcript(family: Family, grade: &'static str) -> impl Strategy<Value = Tran
     )
         .prop_map(move |(mut general, subjects, history, certificates)| {
             general.set(Field::Grade, grade);
-            Transcript {
-                general,
-                subjects,
-                history,
-                certificates,
-            }
+            Transcript { general, subjects, history, certificates }
         })
 }
 

@@ -114,11 +114,7 @@ async fn set_halted(
     let leaf = Leaf {
         at: row.get(0),
         actor: actor.to_owned(),
-        action: if reason.is_some() {
-            "halt_destination"
-        } else {
-            "resume_destination"
-        },
+        action: if reason.is_some() { "halt_destination" } else { "resume_destination" },
         object: format!("destination:{destination}"),
         details: json!({ "reason": reason.map(Reason::code) }),
     };

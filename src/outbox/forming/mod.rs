@@ -136,9 +136,7 @@ pub fn build(
         }
     }
     if opened.is_empty() {
-        return Err(FormingError::NothingReadable {
-            members: forming.members.len(),
-        });
+        return Err(FormingError::NothingReadable { members: forming.members.len() });
     }
     let (frame, whole) = join_and_sign(signer, forming, &opened, shape)?;
     let frozen = Frozen {
@@ -196,11 +194,7 @@ pub fn rebuild(
         whole.extend_from_slice(&plain);
     }
     whole.extend_from_slice(suffix);
-    if sha256(&whole) == *body_sha256 {
-        Ok(whole)
-    } else {
-        Err(lost)
-    }
+    if sha256(&whole) == *body_sha256 { Ok(whole) } else { Err(lost) }
 }
 
 /// Return SHA-256 of `bytes`.
@@ -225,9 +219,7 @@ fn open_record(
         version: member.version,
         kind: KIND_RECORD,
     };
-    let plain = vault
-        .open_body(&context, body.codec, body.key_id, &body.body, bytes_max)
-        .ok()?;
+    let plain = vault.open_body(&context, body.codec, body.key_id, &body.body, bytes_max).ok()?;
     // What is sent is what was sealed: the entry holds the digest of it since then.
     (sha256(&plain) == *member.digest).then_some(plain)
 }

@@ -68,10 +68,7 @@ async fn take_over(
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let key = BatchKey {
-        participant_id: row.get(0),
-        message_id: row.get(2),
-    };
+    let key = BatchKey { participant_id: row.get(0), message_id: row.get(2) };
     let members = members_of::members(transaction, &key, row.get(1)).await?;
     Ok(Some(Forming {
         key,
@@ -106,11 +103,8 @@ async fn begin_batch(
     if taken.is_empty() {
         return Ok(None);
     }
-    let mut order: Vec<(i16, Timestamp, usize)> = taken
-        .iter()
-        .enumerate()
-        .map(|(index, row)| (row.get(3), row.get(5), index))
-        .collect();
+    let mut order: Vec<(i16, Timestamp, usize)> =
+        taken.iter().enumerate().map(|(index, row)| (row.get(3), row.get(5), index)).collect();
     order.sort();
     let members: Vec<Member> = (0..)
         .zip(&order)
@@ -123,10 +117,7 @@ async fn begin_batch(
         .collect();
     let fresh = taken.iter().filter(|row| row.get::<_, i16>(4) == 1).count();
     let priority = order.first().map_or(0, |first| first.0);
-    let key = BatchKey {
-        participant_id,
-        message_id,
-    };
+    let key = BatchKey { participant_id, message_id };
     members_of::insert(transaction, &key, school_year, ask.destination, &members).await?;
     let row = transaction
         .query_one(
@@ -147,13 +138,7 @@ async fn begin_batch(
             ],
         )
         .await?;
-    Ok(Some(Forming {
-        key,
-        school_year,
-        epoch: 1,
-        created_at: row.get(0),
-        members,
-    }))
+    Ok(Some(Forming { key, school_year, epoch: 1, created_at: row.get(0), members }))
 }
 
 // The participant that waited longest for its turn and has a batch that is full or old enough.
@@ -210,11 +195,7 @@ pub async fn bodies(
     for row in rows {
         let at = usize::try_from(row.get::<_, i32>(0) - 1).unwrap_or(usize::MAX);
         if let Some(place) = found.get_mut(at) {
-            *place = Some(StoredBody {
-                codec: row.get(1),
-                key_id: row.get(2),
-                body: row.get(3),
-            });
+            *place = Some(StoredBody { codec: row.get(1), key_id: row.get(2), body: row.get(3) });
         }
     }
     Ok(found)
@@ -236,14 +217,7 @@ pub async fn freeze(
         return Ok(Concluded::Stale);
     }
     leave(&transaction, forming, &frozen.left_out, "READY", None).await?;
-    leave(
-        &transaction,
-        forming,
-        &frozen.unreadable,
-        "PARKED",
-        Some("body-unreadable"),
-    )
-    .await?;
+    leave(&transaction, forming, &frozen.unreadable, "PARKED", Some("body-unreadable")).await?;
     insert_frame(&transaction, &forming.key, &frozen.frame).await?;
     let kept = forming.members.len() - frozen.left_out.len() - frozen.unreadable.len();
     // The state changes with the bytes, for the database holds that only a forming batch has none.
@@ -268,13 +242,7 @@ async fn insert_frame(
         .execute(
             "INSERT INTO hocba.outbox_batch_body (participant_id, message_id, codec, key_id, body)
              VALUES ($1, $2, $3, $4, $5)",
-            &[
-                &key.participant_id,
-                &key.message_id,
-                &frame.codec,
-                &frame.key_id,
-                &frame.body,
-            ],
+            &[&key.participant_id, &key.message_id, &frame.codec, &frame.key_id, &frame.body],
         )
         .await?;
     Ok(())
@@ -305,11 +273,7 @@ async fn leave(
         .execute(
             "UPDATE hocba.outbox_batch SET fresh_count = greatest(0, fresh_count - $3)
              WHERE participant_id = $1 AND message_id = $2",
-            &[
-                &participant_id,
-                &forming.key.message_id,
-                &count(records.len()),
-            ],
+            &[&participant_id, &forming.key.message_id, &count(records.len())],
         )
         .await?;
     transaction
@@ -333,11 +297,7 @@ pub async fn frame(pool: &Pool, key: &BatchKey) -> Result<Option<StoredBody>, Da
             &[&key.participant_id, &key.message_id],
         )
         .await?;
-    Ok(row.map(|row| StoredBody {
-        codec: row.get(0),
-        key_id: row.get(1),
-        body: row.get(2),
-    }))
+    Ok(row.map(|row| StoredBody { codec: row.get(0), key_id: row.get(1), body: row.get(2) }))
 }
 
 /// Return the code of a participant, which stands in the header of its batches.

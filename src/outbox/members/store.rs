@@ -73,10 +73,8 @@ pub async fn close(
     closings: &[Closing],
 ) -> Result<u64, DatabaseError> {
     let records: Vec<Uuid> = closings.iter().map(|c| c.record_id).collect();
-    let states: Vec<&str> = closings
-        .iter()
-        .map(|c| if c.acknowledged { "ACKED" } else { "REFUSED" })
-        .collect();
+    let states: Vec<&str> =
+        closings.iter().map(|c| if c.acknowledged { "ACKED" } else { "REFUSED" }).collect();
     let reasons: Vec<Option<&str>> = closings.iter().map(|c| c.reason.as_deref()).collect();
     let closed = transaction
         .execute(
@@ -84,14 +82,7 @@ pub async fn close(
              FROM unnest($4::uuid[], $5::text[], $6::text[]) AS c (record_id, state, reason)
              WHERE e.participant_id = $1 AND e.school_year = $2 AND e.destination = $3
                AND e.record_id = c.record_id AND e.state IN ('IN_BATCH', 'PARKED')",
-            &[
-                &key.participant_id,
-                &school_year,
-                &destination,
-                &records,
-                &states,
-                &reasons,
-            ],
+            &[&key.participant_id, &school_year, &destination, &records, &states, &reasons],
         )
         .await?;
     transaction
@@ -137,14 +128,7 @@ async fn move_open(
              WHERE i.participant_id = $1 AND i.school_year = $2 AND i.message_id = $3 AND i.open
                AND e.participant_id = $1 AND e.school_year = $2 AND e.record_id = i.record_id
                AND e.destination = i.destination AND e.state = $4",
-            &[
-                &key.participant_id,
-                &school_year,
-                &key.message_id,
-                &from,
-                &to,
-                &reason,
-            ],
+            &[&key.participant_id, &school_year, &key.message_id, &from, &to, &reason],
         )
         .await?;
     Ok(())
@@ -168,16 +152,11 @@ pub async fn split(
         .await?;
     let (first, second) = all.split_at(all.len().div_ceil(2));
     for half in [first, second] {
-        let child = BatchKey {
-            participant_id: key.participant_id,
-            message_id: new_message_id(now),
-        };
+        let child =
+            BatchKey { participant_id: key.participant_id, message_id: new_message_id(now) };
         let half: Vec<Member> = (0..)
             .zip(half)
-            .map(|(position, member)| Member {
-                position,
-                ..member.clone()
-            })
+            .map(|(position, member)| Member { position, ..member.clone() })
             .collect();
         transaction
             .execute(

@@ -249,21 +249,10 @@ pub async fn expire(
             break;
         };
         let stored = stored(&row);
-        let note = Note {
-            seen: "lease-expired",
-            ..Note::default()
-        };
+        let note = Note { seen: "lease-expired", ..Note::default() };
         let epoch = stored.batch.epoch;
-        conclude(
-            &transaction,
-            &stored.key,
-            epoch,
-            Event::LeaseExpired,
-            &note,
-            policy,
-            chance,
-        )
-        .await?;
+        conclude(&transaction, &stored.key, epoch, Event::LeaseExpired, &note, policy, chance)
+            .await?;
         transaction.commit().await?;
         expired += 1;
     }
@@ -299,9 +288,7 @@ async fn load(transaction: &Transaction<'_>, key: &BatchKey) -> Result<Stored, D
     let sql = format!(
         "SELECT {COLUMNS} FROM hocba.outbox_batch WHERE participant_id = $1 AND message_id = $2 FOR UPDATE"
     );
-    let row = transaction
-        .query_one(&sql, &[&key.participant_id, &key.message_id])
-        .await?;
+    let row = transaction.query_one(&sql, &[&key.participant_id, &key.message_id]).await?;
     Ok(stored(&row))
 }
 
@@ -386,9 +373,7 @@ async fn close_attempt(
     event: Event,
     note: &Note,
 ) -> Result<(), DatabaseError> {
-    let status = note
-        .http_status
-        .and_then(|status| i16::try_from(status).ok());
+    let status = note.http_status.and_then(|status| i16::try_from(status).ok());
     transaction
         .execute(
             "UPDATE hocba.attempt SET class = $4, http_status = $5, seen = $6, closed_at = clock_timestamp()

@@ -31,11 +31,9 @@ impl Deliverer {
             Ok(found) => found,
             Err(error) => {
                 // Nothing was sent: the batch waits, and a person sees the alarm.
-                self.figures
-                    .alarm(route.destination.name(), "bytes-unavailable");
+                self.figures.alarm(route.destination.name(), "bytes-unavailable");
                 let members = self.members(lease).await?;
-                self.conclude(route, lease, &members, Wire::HeldBack, None, 0.0)
-                    .await?;
+                self.conclude(route, lease, &members, Wire::HeldBack, None, 0.0).await?;
                 return Err(error);
             }
         };
@@ -49,17 +47,13 @@ impl Deliverer {
         let exchange = route.destination.submit(envelope).await;
         let seconds = (self.parts.clock.monotonic() - begun).as_secs_f64();
         let kept = self.keep(route, lease, &members, &exchange).await?;
-        self.conclude(route, lease, &members, exchange.wire, kept, seconds)
-            .await
+        self.conclude(route, lease, &members, exchange.wire, kept, seconds).await
     }
 
     /// Ask what became of a batch and conclude; evidence that a lost worker left behind comes first.
     pub(super) async fn ask(&self, route: &Route, lease: &Lease) -> Result<(), DeliverError> {
         let members = self.members(lease).await?;
-        let stored = Wire::Answer {
-            status: 200,
-            retry_after_ms: None,
-        };
+        let stored = Wire::Answer { status: 200, retry_after_ms: None };
         let left = receipts::unjudged(&self.parts.work, &lease.key, UNJUDGED_MAX).await?;
         for receipt in left {
             let opened = self.parts.vault.open_body(
@@ -74,9 +68,7 @@ impl Deliverer {
                 judgement: self.judge(route, lease, &members, &opened),
             };
             if kept.judgement.proof() == Proof::Complete {
-                return self
-                    .conclude(route, lease, &members, stored, Some(kept), 0.0)
-                    .await;
+                return self.conclude(route, lease, &members, stored, Some(kept), 0.0).await;
             }
             self.write_verdict(lease, &kept).await?;
         }
@@ -84,8 +76,7 @@ impl Deliverer {
         let exchange = route.destination.status(lease.key.message_id).await;
         let seconds = (self.parts.clock.monotonic() - begun).as_secs_f64();
         let kept = self.keep(route, lease, &members, &exchange).await?;
-        self.conclude(route, lease, &members, exchange.wire, kept, seconds)
-            .await
+        self.conclude(route, lease, &members, exchange.wire, kept, seconds).await
     }
 
     async fn members(&self, lease: &Lease) -> Result<Vec<Member>, DeliverError> {
@@ -159,10 +150,7 @@ impl Deliverer {
             body: self.parts.vault.seal(&context, &exchange.body)?,
         };
         receipts::store_raw(&self.parts.work, &raw).await?;
-        Ok(Some(Kept {
-            receipt_id,
-            judgement: self.judge(route, lease, members, &exchange.body),
-        }))
+        Ok(Some(Kept { receipt_id, judgement: self.judge(route, lease, members, &exchange.body) }))
     }
 
     fn judge(&self, route: &Route, lease: &Lease, members: &[Member], body: &[u8]) -> Judgement {
@@ -180,14 +168,7 @@ impl Deliverer {
         let mut client = self.parts.work.get().await?;
         let participant_id = lease.key.participant_id;
         let transaction = store::begin(&mut client, participant_id).await?;
-        receipts::judge(
-            &transaction,
-            participant_id,
-            kept.receipt_id,
-            verdict,
-            reason,
-        )
-        .await?;
+        receipts::judge(&transaction, participant_id, kept.receipt_id, verdict, reason).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -231,14 +212,9 @@ impl Deliverer {
         )
         .await?;
         transaction.commit().await?;
-        self.figures
-            .attempted(destination, lease.kind.name(), event.class(), seconds);
+        self.figures.attempted(destination, lease.kind.name(), event.class(), seconds);
         let acknowledged = closed.iter().filter(|closing| closing.acknowledged).count() as u64;
-        self.figures.closed(
-            destination,
-            acknowledged,
-            closed.len() as u64 - acknowledged,
-        );
+        self.figures.closed(destination, acknowledged, closed.len() as u64 - acknowledged);
         self.tell(destination, lease, kept.as_ref(), &concluded);
         Ok(())
     }
@@ -281,11 +257,7 @@ async fn apply(
     let Judgement::Lines { lines, .. } = &kept.judgement else {
         let id = kept.receipt_id;
         receipts::judge(transaction, key.participant_id, id, verdict, reason).await?;
-        return Ok((
-            kept.judgement.proof(),
-            reason.unwrap_or("evidence"),
-            Vec::new(),
-        ));
+        return Ok((kept.judgement.proof(), reason.unwrap_or("evidence"), Vec::new()));
     };
     let records: Vec<Uuid> = members.iter().map(|member| member.record_id).collect();
     let in_force = receipts::lines(transaction, key, year, destination, &records).await?;
@@ -303,20 +275,13 @@ async fn apply(
     let closings: Vec<Closing> = fresh.iter().map(crate::receipts::Line::closing).collect();
     members::store::close(transaction, key, year, destination, &closings).await?;
     let complete = in_force.len() + fresh.len() == members.len();
-    let proof = if complete {
-        Proof::Complete
-    } else {
-        Proof::Partial
-    };
+    let proof = if complete { Proof::Complete } else { Proof::Partial };
     Ok((proof, verdict.name(), closings))
 }
 
 // Answers to refused load and of proxies in between prove nothing and may be endless; they are not kept.
 fn kind_of(kind: LeaseKind, exchange: &Exchange) -> Option<&'static str> {
-    let status = exchange
-        .wire
-        .status()
-        .filter(|_| !exchange.body.is_empty())?;
+    let status = exchange.wire.status().filter(|_| !exchange.body.is_empty())?;
     match (kind, status) {
         (_, 429 | 500..) => None,
         (LeaseKind::Send, 400..) => Some("refusal"),

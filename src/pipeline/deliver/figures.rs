@@ -58,27 +58,17 @@ impl Figures {
     }
 
     pub(super) fn attempted(&self, destination: &str, kind: &str, class: &str, seconds: f64) {
-        self.attempts
-            .with_label_values(&[destination, kind, class])
-            .inc();
-        self.seconds
-            .with_label_values(&[destination, kind])
-            .observe(seconds);
+        self.attempts.with_label_values(&[destination, kind, class]).inc();
+        self.seconds.with_label_values(&[destination, kind]).observe(seconds);
     }
 
     pub(super) fn closed(&self, destination: &str, acknowledged: u64, refused: u64) {
-        self.records
-            .with_label_values(&[destination, "acknowledged"])
-            .inc_by(acknowledged);
-        self.records
-            .with_label_values(&[destination, "refused"])
-            .inc_by(refused);
+        self.records.with_label_values(&[destination, "acknowledged"]).inc_by(acknowledged);
+        self.records.with_label_values(&[destination, "refused"]).inc_by(refused);
     }
 
     pub(super) fn receipt(&self, destination: &str, verdict: &str) {
-        self.receipts
-            .with_label_values(&[destination, verdict])
-            .inc();
+        self.receipts.with_label_values(&[destination, verdict]).inc();
     }
 
     pub(super) fn alarm(&self, destination: &str, reason: &str) {

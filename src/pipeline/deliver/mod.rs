@@ -254,11 +254,8 @@ impl Deliverer {
         self.sweep(route).await?;
         let name = route.destination.name();
         let settings = route.destination.settings();
-        let claim = Claim {
-            destination: name,
-            worker: &self.parts.worker,
-            lease_ms: settings.lease_ms(),
-        };
+        let claim =
+            Claim { destination: name, worker: &self.parts.worker, lease_ms: settings.lease_ms() };
         let (work, policy) = (&self.parts.work, policy(route));
         if let Some(lease) =
             schedule::store::claim(work, &claim, policy, &self.parts.chance).await?
@@ -314,9 +311,7 @@ impl Deliverer {
                 &self.parts.chance,
             )
             .await?;
-            self.tally
-                .expired
-                .fetch_add(u64::from(expired), Ordering::Relaxed);
+            self.tally.expired.fetch_add(u64::from(expired), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -338,12 +333,8 @@ impl Deliverer {
             (settings.batch_bytes_max, settings.record_bytes_max);
         let _permit = self.builders.acquire().await;
         let (forming, built) = tokio::task::spawn_blocking(move || {
-            let shape = Shape {
-                batch_bytes_max,
-                record_bytes_max,
-                participant: &participant,
-                signed_at,
-            };
+            let shape =
+                Shape { batch_bytes_max, record_bytes_max, participant: &participant, signed_at };
             let built = forming::build(&vault, &signer, &forming, &bodies, &shape);
             (forming, built)
         })
@@ -361,11 +352,7 @@ impl Deliverer {
             frozen.left_out.contains(&member.record_id)
                 || frozen.unreadable.contains(&member.record_id)
         };
-        let members = forming
-            .members
-            .into_iter()
-            .filter(|member| !gone(member))
-            .collect();
+        let members = forming.members.into_iter().filter(|member| !gone(member)).collect();
         self.keep_prepared(forming.key, Prepared { bytes, members });
         Ok(true)
     }

@@ -37,13 +37,7 @@ pub(super) struct MeteredBody {
 impl MeteredBody {
     /// Meter `inner`.
     pub(super) fn new(inner: Payload, limits: BodyLimits) -> Self {
-        Self {
-            inner,
-            limits,
-            received: 0,
-            waited: Duration::ZERO,
-            waiting: None,
-        }
+        Self { inner, limits, received: 0, waited: Duration::ZERO, waiting: None }
     }
 
     fn patience(&self) -> Duration {
@@ -76,9 +70,8 @@ impl Stream for MeteredBody {
             Poll::Ready(other) => Poll::Ready(other),
             Poll::Pending => {
                 let patience = this.patience();
-                let (_, timer) = this
-                    .waiting
-                    .get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
+                let (_, timer) =
+                    this.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
                 match timer.as_mut().poll(cx) {
                     Poll::Ready(()) => Poll::Ready(Some(Err(too_slow()))),
                     Poll::Pending => Poll::Pending,

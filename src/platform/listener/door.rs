@@ -36,9 +36,7 @@ pub struct Door {
 
 impl Door {
     pub(super) fn new(entry: Entry) -> Self {
-        Self {
-            entry: Rc::new(entry),
-        }
+        Self { entry: Rc::new(entry) }
     }
 }
 
@@ -55,10 +53,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(DoorService {
-            entry: Rc::clone(&self.entry),
-            service: Rc::new(service),
-        }))
+        ready(Ok(DoorService { entry: Rc::clone(&self.entry), service: Rc::new(service) }))
     }
 }
 
@@ -112,10 +107,7 @@ where
 /// Say why a request is not let in, if it is not.
 fn refused(entry: &Entry, request: &ServiceRequest) -> Option<Problem> {
     let settings = &entry.settings;
-    let target_bytes = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > settings.target_bytes_max {
         let limit = settings.target_bytes_max.to_string();
         return Some(Problem::new(414, "target-too-long", &[("limit", &limit)]));
@@ -149,10 +141,7 @@ fn is_cross_site(request: &ServiceRequest) -> bool {
         return false;
     };
     // HTTP/2 puts the host into the target, HTTP/1.1 into a header; forwarding headers are not believed.
-    let authority = request
-        .uri()
-        .authority()
-        .map(|host| host.as_str().as_bytes());
+    let authority = request.uri().authority().map(|host| host.as_str().as_bytes());
     let host = authority.or_else(|| header("host"));
     host.is_none_or(|host| origin.strip_prefix(b"https://") != Some(host))
 }
@@ -168,9 +157,7 @@ fn meter(entry: &Entry, request: &mut ServiceRequest) {
         bytes_per_s_min: entry.settings.body_bytes_per_s_min,
     };
     let metered = MeteredBody::new(payload, limits);
-    request.set_payload(Payload::Stream {
-        payload: Box::pin(metered),
-    });
+    request.set_payload(Payload::Stream { payload: Box::pin(metered) });
 }
 
 /// Turn an error that the framework answered in plain text into a problem document.
@@ -196,9 +183,7 @@ fn problem_of(error: &Error) -> Problem {
 }
 
 fn close<B>(response: &mut HttpResponse<B>) {
-    response
-        .head_mut()
-        .set_connection_type(ConnectionType::Close);
+    response.head_mut().set_connection_type(ConnectionType::Close);
 }
 
 /// One request on its way through: its id, span and start.
@@ -220,11 +205,7 @@ impl Visit {
         let connection_too_old = request
             .conn_data::<ConnectedAt>()
             .is_some_and(|at| started.saturating_sub(at.0) > age_max);
-        let in_flight = entry
-            .metrics
-            .http()
-            .in_flight
-            .with_label_values(&[entry.kind.name()]);
+        let in_flight = entry.metrics.http().in_flight.with_label_values(&[entry.kind.name()]);
         in_flight.inc();
         // Ids and the route pattern only: a raw path or query can hold what a person typed.
         let span = tracing::info_span!(
@@ -238,14 +219,7 @@ impl Visit {
             participant = field::Empty,
             person = field::Empty,
         );
-        Self {
-            id,
-            span,
-            method,
-            started,
-            connection_too_old,
-            in_flight,
-        }
+        Self { id, span, method, started, connection_too_old, in_flight }
     }
 
     fn answered<B>(&self, entry: &Entry, mut answer: ServiceResponse<B>) -> ServiceResponse<B> {
@@ -274,12 +248,8 @@ impl Visit {
         let elapsed = entry.clock.monotonic().saturating_sub(self.started);
         let listener = entry.kind.name();
         let http = entry.metrics.http();
-        http.requests
-            .with_label_values(&[listener, self.method, route, status.as_str()])
-            .inc();
-        http.seconds
-            .with_label_values(&[listener, route])
-            .observe(elapsed.as_secs_f64());
+        http.requests.with_label_values(&[listener, self.method, route, status.as_str()]).inc();
+        http.seconds.with_label_values(&[listener, route]).observe(elapsed.as_secs_f64());
         self.span.record("route", route);
         self.span.record("status", status.as_u16());
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);

@@ -28,11 +28,8 @@ impl AllowedMethods {
                 ("PATCH", item.patch.is_some()),
                 ("DELETE", item.delete.is_some()),
             ];
-            let present: Vec<_> = methods
-                .iter()
-                .filter(|(_, has)| *has)
-                .map(|(name, _)| *name)
-                .collect();
+            let present: Vec<_> =
+                methods.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
             (path.clone(), present.join(", "))
         });
         Self(routes.collect())
@@ -88,21 +85,14 @@ fn json_problem(error: &JsonPayloadError, bytes_max: usize) -> Problem {
         JsonPayloadError::OverflowKnownLength { .. } | JsonPayloadError::Overflow { .. } => {
             too_large(u64::try_from(bytes_max).unwrap_or(u64::MAX))
         }
-        JsonPayloadError::ContentType => Problem::new(
-            415,
-            "unsupported-media-type",
-            &[("permitted", "application/json")],
-        ),
+        JsonPayloadError::ContentType => {
+            Problem::new(415, "unsupported-media-type", &[("permitted", "application/json")])
+        }
         // Place only: the parser's message quotes the value, and the value can be a person's.
         JsonPayloadError::Deserialize(error) => {
             let (line, column) = (error.line(), error.column());
-            let args = [
-                ("line", &*line.to_string()),
-                ("column", &*column.to_string()),
-            ];
-            Problem::new(400, "malformed-json", &args)
-                .with("line", line)
-                .with("column", column)
+            let args = [("line", &*line.to_string()), ("column", &*column.to_string())];
+            Problem::new(400, "malformed-json", &args).with("line", line).with("column", column)
         }
         JsonPayloadError::Payload(error) => payload_problem(error, bytes_max as u64),
         _ => Problem::new(400, "bad-request", &[]),

@@ -63,9 +63,7 @@ impl TestPki {
         params.not_before = now - Duration::days(10);
         params.not_after = now + Duration::days(days);
         params.extended_key_usages = vec![usage];
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let certificate_file = self.folder.path().join(format!("{name}.crt"));

@@ -45,9 +45,7 @@ async fn thing(_id: web::Path<u32>, _body: web::Json<Named>) -> HttpResponse {
 #[utoipa::path]
 #[get("/v1/elsewhere")]
 async fn elsewhere() -> HttpResponse {
-    HttpResponse::Found()
-        .insert_header(("location", "/v1/who"))
-        .finish()
+    HttpResponse::Found().insert_header(("location", "/v1/who")).finish()
 }
 
 #[utoipa::path]
@@ -102,8 +100,7 @@ fn start(kind: Kind, settings: &ListenerSettings) -> Running {
                 .service(elsewhere)
                 .service(stuck)
                 .split_for_parts();
-            app.app_data(web::Data::new(AllowedMethods::of(&api)))
-                .wrap(entry.door())
+            app.app_data(web::Data::new(AllowedMethods::of(&api))).wrap(entry.door())
         }
     };
     let listener = entry.serve(&shutdown, factory).unwrap();
@@ -133,9 +130,7 @@ fn connect(address: SocketAddr, mut tls: ClientConfig) -> TlsClient {
     let name = ServerName::try_from("localhost").unwrap();
     let connection = ClientConnection::new(Arc::new(tls), name).unwrap();
     let socket = StdStream::connect(address).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     StreamOwned::new(connection, socket)
 }
 
@@ -150,11 +145,7 @@ async fn exchange(
         let mut stream = connect(address, tls);
         for part in parts {
             // The server may have answered and closed before we are done.
-            if stream
-                .write_all(part.as_bytes())
-                .and_then(|()| stream.flush())
-                .is_err()
-            {
+            if stream.write_all(part.as_bytes()).and_then(|()| stream.flush()).is_err() {
                 break;
             }
             std::thread::sleep(pause);
@@ -171,9 +162,7 @@ async fn exchange(
 }
 
 fn get_of(path: &str) -> Vec<String> {
-    vec![format!(
-        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    )]
+    vec![format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")]
 }
 
 fn public(settings: &ListenerSettings) -> ListenerSettings {

@@ -9,9 +9,8 @@ use prometheus::{
 };
 
 /// Bounds of request times in seconds: from a health check to the longest request permitted.
-const SECONDS_BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0,
-];
+const SECONDS_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
 /// Say why a figure cannot be counted.
 #[derive(Debug, thiserror::Error)]
@@ -74,10 +73,7 @@ impl Metrics {
                 &["listener"],
             )?,
         };
-        Ok(Self {
-            registry,
-            http: Arc::new(http),
-        })
+        Ok(Self { registry, http: Arc::new(http) })
     }
 
     /// Return the figures of listeners.
@@ -183,17 +179,12 @@ fn register<T: Collector + Clone + 'static>(
     name: &str,
     made: prometheus::Result<T>,
 ) -> Result<T, MetricsError> {
-    let fault = |reason: String| MetricsError {
-        name: name.to_owned(),
-        reason,
-    };
+    let fault = |reason: String| MetricsError { name: name.to_owned(), reason };
     if !name.starts_with("hocba_") {
         return Err(fault("names begin with hocba_".to_owned()));
     }
     let made = made.map_err(|error| fault(error.to_string()))?;
-    registry
-        .register(Box::new(made.clone()))
-        .map_err(|error| fault(error.to_string()))?;
+    registry.register(Box::new(made.clone())).map_err(|error| fault(error.to_string()))?;
     Ok(made)
 }
 
@@ -204,19 +195,12 @@ mod tests {
     #[test]
     fn what_is_counted_is_rendered() {
         let metrics = Metrics::new().unwrap();
-        let batches = metrics
-            .counters("hocba_batches_total", "Batches.", &["state"])
-            .unwrap();
+        let batches = metrics.counters("hocba_batches_total", "Batches.", &["state"]).unwrap();
         batches.with_label_values(&["received"]).inc_by(3);
-        let depth = metrics
-            .gauge("hocba_queue_records", "Records waiting.")
-            .unwrap();
+        let depth = metrics.gauge("hocba_queue_records", "Records waiting.").unwrap();
         depth.set(7);
         let text = metrics.render();
-        assert!(
-            text.contains("hocba_batches_total{state=\"received\"} 3"),
-            "{text}"
-        );
+        assert!(text.contains("hocba_batches_total{state=\"received\"} 3"), "{text}");
         assert!(text.contains("hocba_queue_records 7"), "{text}");
     }
 

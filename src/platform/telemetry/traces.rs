@@ -70,20 +70,16 @@ fn client(
         // Without a TLS backend of ours the client would look for a process-wide one and panic.
         builder = builder.tls_backend_preconfigured(tls::client_config_without_roots());
     }
-    builder
-        .build()
-        .map_err(|error| TelemetryError::Exporter(error.to_string()))
+    builder.build().map_err(|error| TelemetryError::Exporter(error.to_string()))
 }
 
 /// Send what is left and end the provider, off the async runtime, which must not be blocked or dropped in.
 pub(super) fn end(provider: SdkTracerProvider) {
-    let ended = thread::Builder::new()
-        .name("otlp-end".to_owned())
-        .spawn(move || {
-            if let Err(error) = provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
-                tracing::warn!(%error, "the last traces were not sent");
-            }
-        });
+    let ended = thread::Builder::new().name("otlp-end".to_owned()).spawn(move || {
+        if let Err(error) = provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    });
     if let Ok(thread) = ended {
         let _ = thread.join();
     }
@@ -140,10 +136,7 @@ mod tests {
     fn a_wrong_sample_ratio_is_refused() {
         let mut wrong = settings("http://127.0.0.1:1/v1/traces".to_owned());
         wrong.otlp_sample_ratio = 1.5;
-        assert!(matches!(
-            provider(&wrong),
-            Err(TelemetryError::SampleRatio(_))
-        ));
+        assert!(matches!(provider(&wrong), Err(TelemetryError::SampleRatio(_))));
     }
 
     #[test]

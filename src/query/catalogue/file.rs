@@ -74,11 +74,7 @@ struct ScopeShape {
 }
 
 fn wrong(key: &str, message: impl Into<String>) -> ConfigError {
-    ConfigError::Value {
-        place: FILE.to_owned(),
-        key: key.to_owned(),
-        message: message.into(),
-    }
+    ConfigError::Value { place: FILE.to_owned(), key: key.to_owned(), message: message.into() }
 }
 
 fn procedure_of(shape: ProcedureShape) -> Result<Procedure, ConfigError> {
@@ -124,11 +120,7 @@ fn scope_of(code: &str, shape: ScopeShape) -> Result<Scope, ConfigError> {
             return Err(wrong(code, message));
         }
     }
-    Ok(Scope {
-        fields: answered,
-        required,
-        required_always,
-    })
+    Ok(Scope { fields: answered, required, required_always })
 }
 
 fn month_day(text: &str) -> Result<(i8, i8), ConfigError> {

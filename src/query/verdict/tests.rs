@@ -17,10 +17,7 @@ fn question(subject: serde_json::Value, procedure: &str, years: &[&str]) -> Ques
     if !years.is_empty() {
         body["school_years"] = serde_json::json!(years);
     }
-    let limits = QuestionLimits {
-        school_years_max: 12,
-        case_chars_max: 64,
-    };
+    let limits = QuestionLimits { school_years_max: 12, case_chars_max: 64 };
     parse(body.to_string().as_bytes(), limits).unwrap()
 }
 
@@ -75,21 +72,12 @@ fn judged(question: &Question, dossiers: &[Dossier]) -> Decision {
     let catalogue = Catalogue::load(&Tables::default()).unwrap();
     let today = date(2026, 11, 23);
     let procedure = catalogue.procedure(&question.procedure, today).unwrap();
-    let asked = Asked {
-        question,
-        procedure,
-        catalogue: &catalogue,
-        today,
-    };
+    let asked = Asked { question, procedure, catalogue: &catalogue, today };
     decide(asked, dossiers)
 }
 
 fn verdicts(decision: &Decision) -> Vec<(i16, Verdict)> {
-    decision
-        .years
-        .iter()
-        .map(|year| (year.school_year.start(), year.verdict))
-        .collect()
+    decision.years.iter().map(|year| (year.school_year.start(), year.verdict)).collect()
 }
 
 #[test]
@@ -104,18 +92,9 @@ fn each_single_fault_has_its_own_verdict() {
     assert_eq!(of(&|_| {}), Verdict::Valid);
     assert_eq!(of(&|d| d.status = Status::Recalled), Verdict::Recalled);
     assert_eq!(of(&|d| d.status = Status::Superseded), Verdict::Superseded);
-    assert_eq!(
-        of(&|d| d.evidence = Evidence::Forged),
-        Verdict::SignatureInvalid
-    );
-    assert_eq!(
-        of(&|d| d.evidence = Evidence::Unreadable),
-        Verdict::SourceUnavailable
-    );
-    assert_eq!(
-        of(&|d| edit(d, |t| t.general.set(Field::StudyYear, ""))),
-        Verdict::Incomplete
-    );
+    assert_eq!(of(&|d| d.evidence = Evidence::Forged), Verdict::SignatureInvalid);
+    assert_eq!(of(&|d| d.evidence = Evidence::Unreadable), Verdict::SourceUnavailable);
+    assert_eq!(of(&|d| edit(d, |t| t.general.set(Field::StudyYear, ""))), Verdict::Incomplete);
     assert_eq!(
         of(&|d| edit(d, |t| t.general.set(Field::StudentName, "Hoàng Thị Khác"))),
         Verdict::IdentityMismatch
@@ -148,20 +127,11 @@ fn whether_a_number_exists_is_not_told_to_who_does_not_know_the_date_of_birth() 
     let mut forged = dossier(CODE, 2025, "8");
     forged.evidence = Evidence::Forged;
     assert_eq!(known, judged(&wrong, &[forged]));
-    let other_name = question(
-        by_number("2013-05-09", "Hoàng Thị Khác"),
-        "1.001088",
-        &["2025-2026"],
-    );
-    assert_eq!(
-        judged(&other_name, &[dossier(CODE, 2025, "8")]).overall,
-        Verdict::IdentityMismatch
-    );
+    let other_name =
+        question(by_number("2013-05-09", "Hoàng Thị Khác"), "1.001088", &["2025-2026"]);
+    assert_eq!(judged(&other_name, &[dossier(CODE, 2025, "8")]).overall, Verdict::IdentityMismatch);
     let right = question(by_number("2013-05-09", NAME), "1.001088", &["2025-2026"]);
-    assert_eq!(
-        judged(&right, &[dossier(CODE, 2025, "8")]).overall,
-        Verdict::Valid
-    );
+    assert_eq!(judged(&right, &[dossier(CODE, 2025, "8")]).overall, Verdict::Valid);
 }
 
 #[test]
@@ -186,11 +156,7 @@ fn a_transfer_needs_the_years_from_the_first_grade_of_the_level() {
     let decision = judged(&asked, std::slice::from_ref(&newest));
     assert_eq!(
         verdicts(&decision),
-        [
-            (2023, Verdict::NotFound),
-            (2024, Verdict::NotFound),
-            (2025, Verdict::Valid)
-        ]
+        [(2023, Verdict::NotFound), (2024, Verdict::NotFound), (2025, Verdict::Valid)]
     );
     let first = judged(&asked, &[dossier(CODE, 2025, "6")]);
     assert_eq!(first.overall, Verdict::Valid);
@@ -199,10 +165,7 @@ fn a_transfer_needs_the_years_from_the_first_grade_of_the_level() {
 #[test]
 fn the_year_of_the_code_is_always_judged_but_shown_only_when_needed() {
     let asked = question(by_code(CODE, NAME), "1.001088", &["2024-2025"]);
-    let decision = judged(
-        &asked,
-        &[dossier(CODE, 2025, "8"), dossier(OTHER, 2024, "7")],
-    );
+    let decision = judged(&asked, &[dossier(CODE, 2025, "8"), dossier(OTHER, 2024, "7")]);
     assert_eq!(decision.overall, Verdict::Valid);
     assert!(decision.years[0].transcript.is_some());
     assert!(decision.years[1].transcript.is_none());
@@ -225,11 +188,8 @@ fn taking_evidence_away_never_improves_the_verdict() {
         .map(|mask: u32| {
             (0..4)
                 .map(|year| {
-                    let mut found = dossier(
-                        if year == 3 { CODE } else { OTHER },
-                        2022 + year as i16,
-                        "9",
-                    );
+                    let mut found =
+                        dossier(if year == 3 { CODE } else { OTHER }, 2022 + year as i16, "9");
                     match (mask / 3u32.pow(year)) % 3 {
                         1 => found.status = Status::Recalled,
                         2 => found.evidence = Evidence::Forged,

@@ -17,9 +17,7 @@ fn canonical_at(text: &str, path: &[usize], method: Method, inherited: &Inherite
         element = element.children().nth(*index).unwrap();
     }
     let mut out = Vec::new();
-    element.canonicalise(method, inherited, None, |bytes| {
-        out.extend_from_slice(bytes)
-    });
+    element.canonicalise(method, inherited, None, |bytes| out.extend_from_slice(bytes));
     String::from_utf8(out).unwrap()
 }
 
@@ -95,10 +93,7 @@ fn a_subtree_inherits_or_not_by_its_method() {
 #[test]
 fn what_stood_above_a_record_enters_its_octets_only_inclusively() {
     let above = Inherited {
-        namespaces: vec![
-            (String::new(), "urn:d".to_owned()),
-            ("x".to_owned(), "urn:x".to_owned()),
-        ],
+        namespaces: vec![(String::new(), "urn:d".to_owned()), ("x".to_owned(), "urn:x".to_owned())],
         xml_attributes: vec![("xml:lang".to_owned(), "vi".to_owned())],
     };
     let text = "<a><b xmlns=\"\" y=\"1\"/></a>";
@@ -114,18 +109,13 @@ fn what_stood_above_a_record_enters_its_octets_only_inclusively() {
         canonical_at(text, &[0], Method::inclusive(), &above),
         "<b xmlns:x=\"urn:x\" y=\"1\" xml:lang=\"vi\"></b>"
     );
-    assert_eq!(
-        canonical_at(text, &[0], Method::exclusive(), &above),
-        "<b y=\"1\"></b>"
-    );
+    assert_eq!(canonical_at(text, &[0], Method::exclusive(), &above), "<b y=\"1\"></b>");
 }
 
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        "[a-zấ<&>\"' \t\n]{0,6}".prop_map(|text| text
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace(">", "&gt;")),
+        "[a-zấ<&>\"' \t\n]{0,6}"
+            .prop_map(|text| text.replace('&', "&amp;").replace('<', "&lt;").replace(">", "&gt;")),
         Just("&#13;".to_owned()),
         Just("\r\n".to_owned()),
         Just("<![CDATA[<&]]>".to_owned()),
@@ -182,9 +172,7 @@ proptest! {
 fn xmllint_writes_the_same_octets() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
-    let probe = std::process::Command::new("xmllint")
-        .arg("--version")
-        .output();
+    let probe = std::process::Command::new("xmllint").arg("--version").output();
     if probe.is_err() {
         eprintln!("SKIPPED: xmllint is not installed; canonical XML was not compared with it");
         return;
@@ -195,20 +183,13 @@ fn xmllint_writes_the_same_octets() {
         let text = documents().new_tree(&mut runner).unwrap().current();
         let path = dir.path().join(format!("{number}.xml"));
         std::fs::write(&path, &text).unwrap();
-        for (flag, method) in [
-            ("--c14n", Method::inclusive()),
-            ("--exc-c14n", Method::exclusive()),
-        ] {
-            let output = std::process::Command::new("xmllint")
-                .arg(flag)
-                .arg(&path)
-                .output()
-                .unwrap();
+        for (flag, method) in [("--c14n", Method::inclusive()), ("--exc-c14n", Method::exclusive())]
+        {
+            let output =
+                std::process::Command::new("xmllint").arg(flag).arg(&path).output().unwrap();
             assert!(output.status.success(), "{text}");
             // xmllint keeps comments, as its canonical form "with comments"; ours leaves them out.
-            let theirs = String::from_utf8(output.stdout)
-                .unwrap()
-                .replace("<!-- c -->", "");
+            let theirs = String::from_utf8(output.stdout).unwrap().replace("<!-- c -->", "");
             let ours = canonical_at(&text, &[], method, &Inherited::default());
             assert_eq!(ours, theirs, "{flag} of {text:?}");
         }

@@ -15,11 +15,7 @@ fn xmlsec1_believes(text: &str, ids: &[(&str, &str)], at: &str) -> Option<bool> 
     let path: &Path = &dir.path().join("signed.xml");
     std::fs::write(path, text).unwrap();
     let mut command = Command::new("xmlsec1");
-    command
-        .arg("--verify")
-        .arg("--enabled-key-data")
-        .arg("x509")
-        .arg("--insecure");
+    command.arg("--verify").arg("--enabled-key-data").arg("x509").arg("--insecure");
     for (attribute, element) in ids {
         command.arg(format!("--id-attr:{attribute}")).arg(element);
     }
@@ -27,10 +23,8 @@ fn xmlsec1_believes(text: &str, ids: &[(&str, &str)], at: &str) -> Option<bool> 
     Some(command.output().unwrap().status.success())
 }
 
-const IDS: [(&str, &str); 2] = [
-    ("Id", "DU_LIEU_HOC_BA"),
-    ("Id", "http://www.w3.org/2000/09/xmldsig#:Object"),
-];
+const IDS: [(&str, &str); 2] =
+    [("Id", "DU_LIEU_HOC_BA"), ("Id", "http://www.w3.org/2000/09/xmldsig#:Object")];
 
 fn signature_of(role: &str) -> String {
     format!("//{role}/*[local-name()='Signature']")
@@ -45,11 +39,7 @@ fn xmlsec1_believes_every_signature_of_a_record_and_no_forged_one() {
             return;
         };
         assert!(believed, "{role}");
-        assert_eq!(
-            xmlsec1_believes(&forged, &IDS, &signature_of(role)),
-            Some(false),
-            "{role}"
-        );
+        assert_eq!(xmlsec1_believes(&forged, &IDS, &signature_of(role)), Some(false), "{role}");
     }
 }
 
@@ -87,10 +77,7 @@ fn xmlsec1_believes_a_sealed_element() {
 // A signature for xmlsec1 to fill in, over `uri` and over its own SigningTime.
 fn template(uri: &str, enveloped: bool, method: &str, c14n: &str, digest: &str) -> String {
     let transform = if enveloped {
-        format!(
-            "<Transform Algorithm=\"{}\"/>",
-            algorithm::ENVELOPED_TRANSFORM
-        )
+        format!("<Transform Algorithm=\"{}\"/>", algorithm::ENVELOPED_TRANSFORM)
     } else {
         String::new()
     };
@@ -137,21 +124,15 @@ fn signed_by_xmlsec1(
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let (key, certificate) = (
-        file("k.pem", &key.serialize_pem()),
-        file("c.pem", &certificate.pem()),
-    );
+    let (key, certificate) =
+        (file("k.pem", &key.serialize_pem()), file("c.pem", &certificate.pem()));
     let mut command = Command::new("xmlsec1");
     command.args(["--sign", "--privkey-pem", &format!("{key},{certificate}")]);
     for id in ids {
         command.arg("--id-attr:Id").arg(id);
     }
     let output = command.arg(file("t.xml", text)).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // xmlsec1 leaves the name empty; it is not signed, and may be written in many ways.
     let name = "<ds:X509SubjectName>c=vn; CN=\"Truong Mau, co so A\"</ds:X509SubjectName>";
     let signed = String::from_utf8(output.stdout).unwrap();
@@ -162,9 +143,7 @@ fn certified(key: &KeyPair) -> rcgen::Certificate {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, "VN");
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Truong Mau, co so A");
+    params.distinguished_name.push(DnType::CommonName, "Truong Mau, co so A");
     params.self_signed(key).unwrap()
 }
 
@@ -199,12 +178,8 @@ fn signatures_made_by_xmlsec1_are_verified_for_every_method() {
         };
         let verified = verifier.verify_sealed_element(signed.as_bytes()).unwrap();
         assert_eq!(verified.certificate, certificate.der().as_ref());
-        let changed = signed
-            .replace("y=\"2\"", "y=\"3\"")
-            .replace("y='2'", "y='3'");
-        let fault = verifier
-            .verify_sealed_element(changed.as_bytes())
-            .unwrap_err();
+        let changed = signed.replace("y=\"2\"", "y=\"3\"").replace("y='2'", "y='3'");
+        let fault = verifier.verify_sealed_element(changed.as_bytes()).unwrap_err();
         assert_eq!(fault, FaultKind::DataDigest, "{method} {c14n}");
     }
 }
@@ -221,10 +196,7 @@ fn a_list_signed_with_another_method_is_read_a_second_time() {
     // The records' own signatures come first in the document: tell xmlsec1 which one to fill in.
     let inner = text.find("<HOC_BA>").unwrap()..text.find("</HOC_BA>").unwrap() + 9;
     let bare = text.replace(&text[inner], "<HOC_BA><A>1</A></HOC_BA>");
-    let ids = [
-        "DANH_SACH_HOC_BA",
-        "http://www.w3.org/2000/09/xmldsig#:Object",
-    ];
+    let ids = ["DANH_SACH_HOC_BA", "http://www.w3.org/2000/09/xmldsig#:Object"];
     let Some(signed) = signed_by_xmlsec1(&bare, &key, &certified(&key), &ids) else {
         return;
     };

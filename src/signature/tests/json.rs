@@ -30,24 +30,17 @@ fn header_of(token: &str) -> String {
 
 #[test]
 fn canonical_json_is_that_of_rfc_8785() {
-    assert_eq!(
-        payload(),
-        "{\"a\":\"ế\",\"b\":1,\"c\":[true,null,1.5]}".as_bytes()
-    );
+    assert_eq!(payload(), "{\"a\":\"ế\",\"b\":1,\"c\":[true,null,1.5]}".as_bytes());
 }
 
 #[test]
 fn detached_tokens_of_both_kinds_of_key_verify() {
     let verifier = verifier();
     for signer in [&SCHOOL.seal, &SCHOOL.principal] {
-        let verified = verifier
-            .verify_detached(&detached(signer), &payload())
-            .unwrap();
+        let verified = verifier.verify_detached(&detached(signer), &payload()).unwrap();
         assert_eq!(verified.certificate, signer.signer().certificate_der());
         assert_eq!(verified.signing_time, AT.parse().unwrap());
-        let other = verifier
-            .verify_detached(&detached(signer), b"{}")
-            .unwrap_err();
+        let other = verifier.verify_detached(&detached(signer), b"{}").unwrap_err();
         assert_eq!(other, FaultKind::SignatureInvalid);
     }
 }
@@ -55,33 +48,17 @@ fn detached_tokens_of_both_kinds_of_key_verify() {
 #[test]
 fn compact_tokens_carry_their_payload_and_kind() {
     let signer = SCHOOL.seal.signer();
-    let token = sign_compact(
-        &payload(),
-        "hocba-receipt",
-        signer.as_ref(),
-        AT.parse().unwrap(),
-    )
-    .unwrap();
+    let token =
+        sign_compact(&payload(), "hocba-receipt", signer.as_ref(), AT.parse().unwrap()).unwrap();
     let verifier = verifier();
     let (read, verified) = verifier.verify_compact(&token).unwrap();
     assert_eq!(read, payload());
     assert_eq!(verified.kind.as_deref(), Some("hocba-receipt"));
     let parts: Vec<&str> = token.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode("{}"), parts[2]);
-    assert_eq!(
-        verifier.verify_compact(&forged).unwrap_err(),
-        FaultKind::SignatureInvalid
-    );
-    assert_eq!(
-        verifier.verify_detached(&token, &payload()).unwrap_err(),
-        FaultKind::JwsShape
-    );
-    assert_eq!(
-        verifier
-            .verify_compact(&detached(&SCHOOL.seal))
-            .unwrap_err(),
-        FaultKind::JwsShape
-    );
+    assert_eq!(verifier.verify_compact(&forged).unwrap_err(), FaultKind::SignatureInvalid);
+    assert_eq!(verifier.verify_detached(&token, &payload()).unwrap_err(), FaultKind::JwsShape);
+    assert_eq!(verifier.verify_compact(&detached(&SCHOOL.seal)).unwrap_err(), FaultKind::JwsShape);
 }
 
 #[test]
@@ -109,14 +86,8 @@ fn headers_are_read_strictly() {
         (good.replace("ES256", "RS256"), "key-mismatch"),
         (good.replace("ES256", "ES384"), "key-mismatch"),
         (good.replace("sigT", "iat"), "jws-shape"),
-        (
-            good.replace("09:12:31+07:00", "09:12:31"),
-            "signing-time-form",
-        ),
-        (
-            good.replace("\"x5c\":[\"", "\"x5c\":[],\"kid\":\"[\""),
-            "jws-shape",
-        ),
+        (good.replace("09:12:31+07:00", "09:12:31"), "signing-time-form"),
+        (good.replace("\"x5c\":[\"", "\"x5c\":[],\"kid\":\"[\""), "jws-shape"),
         ("{}".to_owned(), "jws-shape"),
         (String::new(), "jws-shape"),
     ] {
@@ -129,25 +100,13 @@ fn tokens_of_another_shape_are_refused() {
     let verifier = verifier();
     let token = detached(&SCHOOL.seal);
     let refused = |token: &str| verifier.verify_detached(token, &payload()).unwrap_err();
-    for bad in [
-        String::new(),
-        "..".to_owned(),
-        format!("{token}."),
-        format!("{token}="),
-    ] {
+    for bad in [String::new(), "..".to_owned(), format!("{token}."), format!("{token}=")] {
         assert_eq!(refused(&bad), FaultKind::JwsShape, "{bad}");
     }
     let mut small = settings();
     small.jws_bytes_max = token.len();
-    assert!(
-        Verifier::new(profile(), small.clone())
-            .verify_detached(&token, &payload())
-            .is_ok()
-    );
+    assert!(Verifier::new(profile(), small.clone()).verify_detached(&token, &payload()).is_ok());
     small.jws_bytes_max -= 1;
     let strict = Verifier::new(profile(), small);
-    assert_eq!(
-        strict.verify_detached(&token, &payload()).unwrap_err(),
-        FaultKind::JwsShape
-    );
+    assert_eq!(strict.verify_detached(&token, &payload()).unwrap_err(), FaultKind::JwsShape);
 }

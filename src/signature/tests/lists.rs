@@ -38,18 +38,9 @@ fn a_list_is_verified_scanned_and_cut_into_its_records() {
     for (index, slice) in records.iter().enumerate() {
         assert_eq!(slice.index, index as u64);
         let start = usize::try_from(slice.offset).unwrap();
-        assert_eq!(
-            &text.as_bytes()[start..start + slice.bytes.len()],
-            slice.bytes
-        );
-        let verified = verifier
-            .verify_record(&slice.bytes, &slice.inherited)
-            .unwrap();
-        assert!(
-            String::from_utf8(verified.data)
-                .unwrap()
-                .contains(&format!("D-{}", index + 1))
-        );
+        assert_eq!(&text.as_bytes()[start..start + slice.bytes.len()], slice.bytes);
+        let verified = verifier.verify_record(&slice.bytes, &slice.inherited).unwrap();
+        assert!(String::from_utf8(verified.data).unwrap().contains(&format!("D-{}", index + 1)));
     }
 }
 
@@ -61,14 +52,8 @@ fn a_list_may_be_pretty_and_commented_around_its_records() {
     assert_eq!(verify(&marked).unwrap().records, 3);
     let lines = three().replace("<HOC_BA>", "\n<HOC_BA>");
     let verifier = verifier();
-    let records: Vec<_> = verifier
-        .records(lines.as_bytes())
-        .map(Result::unwrap)
-        .collect();
-    assert_eq!(
-        records.iter().map(|slice| slice.line).collect::<Vec<_>>(),
-        [2, 4, 6]
-    );
+    let records: Vec<_> = verifier.records(lines.as_bytes()).map(Result::unwrap).collect();
+    assert_eq!(records.iter().map(|slice| slice.line).collect::<Vec<_>>(), [2, 4, 6]);
 }
 
 #[test]
@@ -76,14 +61,8 @@ fn what_stands_on_the_root_is_inherited_by_the_records() {
     let text = "<DANH_SACH_HOC_BA xmlns:x=\"urn:x\" xml:lang=\"vi\"><HOC_BA/></DANH_SACH_HOC_BA>";
     let slice = verifier().records(text.as_bytes()).next().unwrap().unwrap();
     assert_eq!(slice.bytes, b"<HOC_BA/>");
-    assert_eq!(
-        slice.inherited.namespaces,
-        [("x".to_owned(), "urn:x".to_owned())]
-    );
-    assert_eq!(
-        slice.inherited.xml_attributes,
-        [("xml:lang".to_owned(), "vi".to_owned())]
-    );
+    assert_eq!(slice.inherited.namespaces, [("x".to_owned(), "urn:x".to_owned())]);
+    assert_eq!(slice.inherited.xml_attributes, [("xml:lang".to_owned(), "vi".to_owned())]);
 }
 
 #[test]
@@ -116,35 +95,18 @@ fn a_changed_list_is_refused_whole() {
     let of_record = record("4", "5");
     let start = of_record.find("<Signature ").unwrap();
     let end = of_record.find("</Signature>").unwrap() + "</Signature>".len();
-    assert_eq!(
-        refused(&text.replace(signature, &of_record[start..end])),
-        "reference-target"
-    );
+    assert_eq!(refused(&text.replace(signature, &of_record[start..end])), "reference-target");
 }
 
 #[test]
 fn a_document_of_another_shape_is_refused_at_its_place() {
     assert_eq!(scanned("<HOC_BA/>"), Kind::WrongRoot);
-    assert_eq!(
-        scanned("<DANH_SACH_HOC_BA xmlns=\"urn:x\"/>"),
-        Kind::WrongRoot
-    );
-    assert_eq!(
-        scanned("<DANH_SACH_HOC_BA><X/></DANH_SACH_HOC_BA>"),
-        Kind::UnexpectedElement
-    );
-    assert_eq!(
-        scanned("<DANH_SACH_HOC_BA>x</DANH_SACH_HOC_BA>"),
-        Kind::UnexpectedText
-    );
+    assert_eq!(scanned("<DANH_SACH_HOC_BA xmlns=\"urn:x\"/>"), Kind::WrongRoot);
+    assert_eq!(scanned("<DANH_SACH_HOC_BA><X/></DANH_SACH_HOC_BA>"), Kind::UnexpectedElement);
+    assert_eq!(scanned("<DANH_SACH_HOC_BA>x</DANH_SACH_HOC_BA>"), Kind::UnexpectedText);
     let text = three();
-    let fault = verifier()
-        .scan(&text.as_bytes()[..text.len() - 3])
-        .unwrap_err();
-    assert_eq!(
-        (fault.kind, fault.offset),
-        (Kind::Truncated, text.len() as u64 - 3)
-    );
+    let fault = verifier().scan(&text.as_bytes()[..text.len() - 3]).unwrap_err();
+    assert_eq!((fault.kind, fault.offset), (Kind::Truncated, text.len() as u64 - 3));
 }
 
 #[test]
@@ -159,20 +121,13 @@ fn every_record_has_its_own_allowance() {
     let full = list(&[(); 3].map(|()| format!("<HOC_BA>{inside}</HOC_BA>")));
     assert_eq!(strict.scan(full.as_bytes()).unwrap().records, 3);
     let over = list(&[format!("<HOC_BA>{inside}<B></B></HOC_BA>")]);
-    assert_eq!(
-        strict.scan(over.as_bytes()).unwrap_err().kind,
-        Kind::TooManyNodes
-    );
+    assert_eq!(strict.scan(over.as_bytes()).unwrap_err().kind, Kind::TooManyNodes);
     let sized = |size: usize| list(&[format!("<HOC_BA>{}</HOC_BA>", "x".repeat(size - 17))]);
     assert!(strict.scan(sized(20_000).as_bytes()).is_ok());
     assert_eq!(strict.records(sized(20_000).as_bytes()).count(), 1);
     let fault = strict.scan(sized(20_001).as_bytes()).unwrap_err();
     assert_eq!(fault.kind, Kind::RecordTooLarge);
-    let fault = strict
-        .records(sized(20_001).as_bytes())
-        .next()
-        .unwrap()
-        .unwrap_err();
+    let fault = strict.records(sized(20_001).as_bytes()).next().unwrap().unwrap_err();
     assert_eq!(fault.kind, Kind::RecordTooLarge);
 }
 
@@ -186,17 +141,9 @@ fn a_sealed_element_gives_back_what_was_sealed() {
     assert_eq!(verified.data, element.as_bytes());
     assert_eq!(verified.signing_time, at);
     let text = String::from_utf8(sealed).unwrap();
-    let code = |text: &str| {
-        verifier
-            .verify_sealed_element(text.as_bytes())
-            .unwrap_err()
-            .code()
-    };
+    let code = |text: &str| verifier.verify_sealed_element(text.as_bytes()).unwrap_err().code();
     assert_eq!(code(&text.replace("á", "à")), "data-digest");
-    assert_eq!(
-        code(&text.replace("<BAN_GHI>", "<BAN_GHI id=\"m-1\">")),
-        "duplicate-id"
-    );
+    assert_eq!(code(&text.replace("<BAN_GHI>", "<BAN_GHI id=\"m-1\">")), "duplicate-id");
     assert_eq!(code(element), "signature-missing");
     let wrapped = format!("<GOI_TIN Id=\"m-2\">{text}</GOI_TIN>");
     assert_eq!(code(&wrapped), "signature-missing");
@@ -214,12 +161,8 @@ fn a_sealed_message_has_limits_of_its_own() {
     };
     let verifier = verifier();
     assert!(verifier.verify_sealed_element(&message(19_000)).is_ok());
-    let many = verifier
-        .verify_sealed_element(&message(20_000))
-        .unwrap_err();
+    let many = verifier.verify_sealed_element(&message(20_000)).unwrap_err();
     assert_eq!(many.code(), "xml-too-many-nodes");
-    let large = verifier
-        .verify_sealed_element(&message(27_000))
-        .unwrap_err();
+    let large = verifier.verify_sealed_element(&message(27_000)).unwrap_err();
     assert_eq!(large.code(), "record-too-large");
 }

@@ -25,11 +25,7 @@ pub(super) struct TestSigner {
 
 impl TestSigner {
     pub(super) fn p256(name: &str) -> Self {
-        Self::new(
-            name,
-            KeyPair::generate().unwrap(),
-            SignatureAlgorithm::EcdsaP256Sha256,
-        )
+        Self::new(name, KeyPair::generate().unwrap(), SignatureAlgorithm::EcdsaP256Sha256)
     }
 
     pub(super) fn rsa(name: &str) -> Self {
@@ -41,15 +37,9 @@ impl TestSigner {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CountryName, "VN");
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, "Trường Mẫu, cơ sở \"A\"");
+        params.distinguished_name.push(DnType::OrganizationName, "Trường Mẫu, cơ sở \"A\"");
         params.distinguished_name.push(DnType::CommonName, name);
-        Self {
-            certificate: params.self_signed(&key).unwrap().der().to_vec(),
-            key,
-            algorithm,
-        }
+        Self { certificate: params.self_signed(&key).unwrap().der().to_vec(), key, algorithm }
     }
 }
 
@@ -109,9 +99,7 @@ pub(super) fn settings() -> Settings {
 }
 
 pub(super) fn profile() -> Profile {
-    Tables::default()
-        .parse("mappings/signature-profile.toml")
-        .unwrap()
+    Tables::default().parse("mappings/signature-profile.toml").unwrap()
 }
 
 pub(super) fn verifier() -> Verifier {

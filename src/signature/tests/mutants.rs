@@ -20,38 +20,22 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
 }
 
 fn all(code: &str) -> Vec<String> {
-    ["GVCN", "CBQL", "KY_PHAT_HANH"]
-        .map(|role| format!("{role}:{code}"))
-        .to_vec()
+    ["GVCN", "CBQL", "KY_PHAT_HANH"].map(|role| format!("{role}:{code}")).to_vec()
 }
 
 #[test]
 fn a_signed_record_is_verified_and_gives_the_octets_that_were_digested() {
     let verified = verify(&record("1", "9")).unwrap();
     assert_eq!(verified.data, data("D-1", "9").into_bytes());
-    assert_eq!(
-        verified.data_sha256,
-        certificate::fingerprint(&verified.data)
-    );
-    let roles: Vec<&str> = verified
-        .signers
-        .iter()
-        .map(|signer| signer.role.as_str())
-        .collect();
+    assert_eq!(verified.data_sha256, certificate::fingerprint(&verified.data));
+    let roles: Vec<&str> = verified.signers.iter().map(|signer| signer.role.as_str()).collect();
     assert_eq!(roles, ["GVCN", "CBQL", "KY_PHAT_HANH"]);
     let principal = &verified.signers[1];
     assert_eq!(principal.signing_time, AT.parse().unwrap());
     assert_eq!(principal.personal_number.as_deref(), Some("001085000001"));
     assert_eq!(principal.signed_on.as_deref(), Some("2026-05-28"));
-    assert_eq!(
-        principal.certificate,
-        SCHOOL.principal.signer().certificate_der()
-    );
-    assert!(
-        principal
-            .subject_name
-            .starts_with("CN=Trần Văn Hiệu,O=Trường Mẫu\\, cơ sở")
-    );
+    assert_eq!(principal.certificate, SCHOOL.principal.signer().certificate_der());
+    assert!(principal.subject_name.starts_with("CN=Trần Văn Hiệu,O=Trường Mẫu\\, cơ sở"));
     assert_eq!(verified.signers[2].personal_number, None);
 }
 
@@ -82,23 +66,14 @@ fn the_teacher_is_optional_but_never_wrong() {
     let verified = verify(&signed.replace(teacher, "")).unwrap();
     assert_eq!(verified.signers.len(), 2);
     let bad = teacher.replace("2026-05-28T09:12:31", "2026-05-28T09:12:32");
-    assert_eq!(
-        refused(&signed.replace(teacher, &bad)),
-        ["GVCN:signing-time-digest"]
-    );
+    assert_eq!(refused(&signed.replace(teacher, &bad)), ["GVCN:signing-time-digest"]);
     let principal = between(&signed, "<CBQL>", "</CBQL>");
-    assert_eq!(
-        refused(&signed.replace(principal, "")),
-        ["CBQL:signer-missing"]
-    );
+    assert_eq!(refused(&signed.replace(principal, "")), ["CBQL:signer-missing"]);
 }
 
 #[test]
 fn a_forged_mark_is_refused_by_every_signature() {
-    assert_eq!(
-        refused(&record("1", "4").replace("<DIEM>4<", "<DIEM>9<")),
-        all("data-digest")
-    );
+    assert_eq!(refused(&record("1", "4").replace("<DIEM>4<", "<DIEM>9<")), all("data-digest"));
     let name = record("1", "4").replace("Hồng Ánh", "Hồng  Ánh");
     assert_eq!(refused(&name), all("data-digest"));
 }
@@ -108,19 +83,12 @@ fn signatures_of_another_record_are_refused() {
     let (one, two) = (record("1", "4"), record("2", "9"));
     let theirs = between(&two, "<CBQL>", "</CBQL>");
     let ours = between(&one, "<CBQL>", "</CBQL>");
-    assert_eq!(
-        refused(&one.replace(ours, theirs)),
-        ["CBQL:reference-target"]
-    );
+    assert_eq!(refused(&one.replace(ours, theirs)), ["CBQL:reference-target"]);
     let renamed = one.replace("D-1", "D-2");
     let ours = between(&renamed, "<CBQL>", "</CBQL>");
     assert_eq!(
         refused(&renamed.replace(ours, theirs)),
-        [
-            "GVCN:signature-invalid",
-            "CBQL:data-digest",
-            "KY_PHAT_HANH:signature-invalid"
-        ]
+        ["GVCN:signature-invalid", "CBQL:data-digest", "KY_PHAT_HANH:signature-invalid"]
     );
 }
 
@@ -133,19 +101,10 @@ fn signatures_swapped_between_roles_still_name_their_signers() {
     let own = between(&principal, "<Signature ", "</Signature>");
     let seal = between(&signed, "<KY_PHAT_HANH>", "</KY_PHAT_HANH>").to_owned();
     let theirs = between(&seal, "<Signature ", "</Signature>");
-    let swapped = signed
-        .replace(own, "@")
-        .replace(theirs, own)
-        .replace('@', theirs);
+    let swapped = signed.replace(own, "@").replace(theirs, own).replace('@', theirs);
     let verified = verify(&swapped).unwrap();
-    assert_eq!(
-        verified.signers[1].certificate,
-        SCHOOL.seal.signer().certificate_der()
-    );
-    assert_eq!(
-        verified.signers[2].certificate,
-        SCHOOL.principal.signer().certificate_der()
-    );
+    assert_eq!(verified.signers[1].certificate, SCHOOL.seal.signer().certificate_der());
+    assert_eq!(verified.signers[2].certificate, SCHOOL.principal.signer().certificate_der());
 }
 
 #[test]
@@ -156,58 +115,31 @@ fn wrapped_moved_and_doubled_data_is_refused() {
     let other = data("D-9", "9");
     let list_end = "</DANH_SACH_THONG_TIN_KY>";
     for (changed, code) in [
+        (signed.replace(&real, &format!("{forged}{real}")), "data-region-repeated"),
+        (signed.replace(&real, &format!("{other}{real}")), "data-region-repeated"),
+        (signed.replace(&real, &format!("{real}{other}")), "data-region-repeated"),
+        (signed.replace(&real, &format!("<X>{real}</X>{other}")), "unexpected-element"),
+        (signed.replace(&real, &format!("<X>{real}</X>")), "unexpected-element"),
         (
-            signed.replace(&real, &format!("{forged}{real}")),
+            signed.replace(&real, &other).replace(list_end, &format!("{real}{list_end}")),
             "data-region-repeated",
         ),
         (
-            signed.replace(&real, &format!("{other}{real}")),
+            signed.replace(&real, &other).replacen("<Object ", &format!("{real}<Object "), 1),
             "data-region-repeated",
         ),
         (
-            signed.replace(&real, &format!("{real}{other}")),
-            "data-region-repeated",
-        ),
-        (
-            signed.replace(&real, &format!("<X>{real}</X>{other}")),
-            "unexpected-element",
-        ),
-        (
-            signed.replace(&real, &format!("<X>{real}</X>")),
-            "unexpected-element",
-        ),
-        (
-            signed
-                .replace(&real, &other)
-                .replace(list_end, &format!("{real}{list_end}")),
-            "data-region-repeated",
-        ),
-        (
-            signed
-                .replace(&real, &other)
-                .replacen("<Object ", &format!("{real}<Object "), 1),
-            "data-region-repeated",
-        ),
-        (
-            signed.replace(
-                &real,
-                &other.replace("<TONG_KET>", &format!("{real}<TONG_KET>")),
-            ),
+            signed.replace(&real, &other.replace("<TONG_KET>", &format!("{real}<TONG_KET>"))),
             "data-region-repeated",
         ),
         (signed.replace(&real, ""), "data-region-missing"),
-        (
-            format!("<HOC_BA>{}{signed}</HOC_BA>", other),
-            "unexpected-element",
-        ),
+        (format!("<HOC_BA>{}{signed}</HOC_BA>", other), "unexpected-element"),
         (signed.replace("Id=\"D-1\"", ""), "data-region-without-id"),
     ] {
         assert_eq!(refused(&changed), [code]);
     }
-    let outside = signed.replace(
-        &real,
-        &format!("<x:DU_LIEU_HOC_BA xmlns:x=\"u\" Id=\"D-1\"/>{real}"),
-    );
+    let outside =
+        signed.replace(&real, &format!("<x:DU_LIEU_HOC_BA xmlns:x=\"u\" Id=\"D-1\"/>{real}"));
     assert_eq!(refused(&outside), ["unexpected-element"]);
 }
 
@@ -220,48 +152,23 @@ fn misplaced_repeated_and_stripped_signatures_are_refused() {
     for (changed, code) in [
         (signed.replace(&signature, ""), "CBQL:signature-missing"),
         (signed.replace(&block, &twice), "CBQL:signature-repeated"),
-        (
-            signed.replace(&block, &format!("{block}{block}")),
-            "CBQL:signer-repeated",
-        ),
-        (
-            signed.replace(&block, &format!("{block}{signature}")),
-            "signature-misplaced",
-        ),
-        (
-            signed.replace(&block, &format!("{block}<GVBM>{signature}</GVBM>")),
-            "unknown-signer",
-        ),
-        (
-            signed.replace(&signature, &format!("<Y>{signature}</Y>")),
-            "CBQL:signature-missing",
-        ),
+        (signed.replace(&block, &format!("{block}{block}")), "CBQL:signer-repeated"),
+        (signed.replace(&block, &format!("{block}{signature}")), "signature-misplaced"),
+        (signed.replace(&block, &format!("{block}<GVBM>{signature}</GVBM>")), "unknown-signer"),
+        (signed.replace(&signature, &format!("<Y>{signature}</Y>")), "CBQL:signature-missing"),
         (
             signed.replace(&signature, &format!("{signature}<Y>{signature}</Y>")),
             "signature-misplaced",
         ),
-        (
-            signed.replace("</HOC_BA>", &format!("{signature}</HOC_BA>")),
-            "signature-misplaced",
-        ),
-        (
-            signed.replace("<TONG_KET>", &format!("<TONG_KET>{signature}")),
-            "signature-misplaced",
-        ),
+        (signed.replace("</HOC_BA>", &format!("{signature}</HOC_BA>")), "signature-misplaced"),
+        (signed.replace("<TONG_KET>", &format!("<TONG_KET>{signature}")), "signature-misplaced"),
         (signed.replace("<CBQL>", "<CBQL>x"), "CBQL:unexpected-text"),
-        (
-            signed
-                .replace("<HOC_BA>", "<HO_SO>")
-                .replace("</HOC_BA>", "</HO_SO>"),
-            "wrong-root",
-        ),
+        (signed.replace("<HOC_BA>", "<HO_SO>").replace("</HOC_BA>", "</HO_SO>"), "wrong-root"),
     ] {
         assert_eq!(refused(&changed), [code]);
     }
-    let none = signed.replace(
-        between(&signed, "<DANH_SACH_THONG", "</DANH_SACH_THONG_TIN_KY>"),
-        "",
-    );
+    let none =
+        signed.replace(between(&signed, "<DANH_SACH_THONG", "</DANH_SACH_THONG_TIN_KY>"), "");
     assert_eq!(refused(&none), ["signers-list-missing"]);
 }
 
@@ -269,10 +176,8 @@ fn misplaced_repeated_and_stripped_signatures_are_refused() {
 fn two_elements_with_one_id_are_refused_whatever_the_attribute_is_called() {
     let signed = record("1", "9");
     for attribute in ["Id", "id", "ID"] {
-        let changed = signed.replace(
-            "<TONG_KET>",
-            &format!("<TONG_KET {attribute}=\"1-CBQL-time\">"),
-        );
+        let changed =
+            signed.replace("<TONG_KET>", &format!("<TONG_KET {attribute}=\"1-CBQL-time\">"));
         assert_eq!(refused(&changed), ["duplicate-id"]);
     }
     let both = signed.replace("Id=\"D-1\"", "Id=\"D-1\" id=\"D-1\"");
@@ -293,70 +198,26 @@ fn the_inside_of_a_signature_is_held_to_its_shape() {
     let object = between(&block, "<Object ", "</Object>");
     let name = between(&block, "<X509SubjectName>", "</X509SubjectName>");
     for (from, to, code) in [
-        (
-            reference,
-            format!("{reference}{reference}"),
-            "reference-count",
-        ),
+        (reference, format!("{reference}{reference}"), "reference-count"),
         (reference, String::new(), "reference-count"),
-        (
-            "URI=\"#D-1\"",
-            "URI=\"#1-CBQL-time\"".to_owned(),
-            "signature-invalid",
-        ),
-        (
-            "URI=\"#D-1\"",
-            "URI=\"http://example.org/x\"".to_owned(),
-            "signature-invalid",
-        ),
+        ("URI=\"#D-1\"", "URI=\"#1-CBQL-time\"".to_owned(), "signature-invalid"),
+        ("URI=\"#D-1\"", "URI=\"http://example.org/x\"".to_owned(), "signature-invalid"),
         (info, format!("{info}{info}"), "signature-shape"),
         (info, String::new(), "signature-shape"),
-        (
-            "<SignatureValue>",
-            "<SignatureValue/><SignatureValue>".to_owned(),
-            "key-info-shape",
-        ),
-        (
-            "<SignatureValue>",
-            "<SignatureValue>!".to_owned(),
-            "signature-shape",
-        ),
-        (
-            key_info,
-            format!("{key_info}{key_info}"),
-            "signing-time-missing",
-        ),
+        ("<SignatureValue>", "<SignatureValue/><SignatureValue>".to_owned(), "key-info-shape"),
+        ("<SignatureValue>", "<SignatureValue>!".to_owned(), "signature-shape"),
+        (key_info, format!("{key_info}{key_info}"), "signing-time-missing"),
         (key_info, String::new(), "key-info-shape"),
-        (
-            "<X509Data>",
-            "<KeyName>x</KeyName><X509Data>".to_owned(),
-            "key-info-shape",
-        ),
-        (
-            "</X509Data>",
-            "</X509Data><X509Data/>".to_owned(),
-            "key-info-shape",
-        ),
+        ("<X509Data>", "<KeyName>x</KeyName><X509Data>".to_owned(), "key-info-shape"),
+        ("</X509Data>", "</X509Data><X509Data/>".to_owned(), "key-info-shape"),
         (name, String::new(), "key-info-shape"),
         (name, format!("{name}{name}"), "key-info-shape"),
-        (
-            name,
-            "<X509SubjectName>CN=Ai Đó</X509SubjectName>".to_owned(),
-            "subject-name-mismatch",
-        ),
-        (
-            "<X509Certificate>",
-            "<X509Certificate>AAAA".to_owned(),
-            "certificate-unreadable",
-        ),
+        (name, "<X509SubjectName>CN=Ai Đó</X509SubjectName>".to_owned(), "subject-name-mismatch"),
+        ("<X509Certificate>", "<X509Certificate>AAAA".to_owned(), "certificate-unreadable"),
         (object, String::new(), "signing-time-missing"),
         (object, format!("{object}<Object/>"), "signature-shape"),
         ("rsa-sha256", "rsa-sha512".to_owned(), "signature-invalid"),
-        (
-            "xmldsig-more#rsa-sha256",
-            "xmldsig-more#ecdsa-sha256".to_owned(),
-            "key-mismatch",
-        ),
+        ("xmldsig-more#rsa-sha256", "xmldsig-more#ecdsa-sha256".to_owned(), "key-mismatch"),
         (
             "xmldsig-more#rsa-sha256",
             "xmldsig-more#hmac-sha256".to_owned(),
@@ -377,57 +238,28 @@ fn the_inside_of_a_signature_is_held_to_its_shape() {
             "REC-xml-c14n-20010315#WithComments".to_owned(),
             "algorithm-not-permitted",
         ),
-        (
-            "<SignedInfo>",
-            "<SignedInfo>x".to_owned(),
-            "signature-shape",
-        ),
-        (
-            "<SigningTime>",
-            "<SigningTime>x".to_owned(),
-            "signing-time-form",
-        ),
+        ("<SignedInfo>", "<SignedInfo>x".to_owned(), "signature-shape"),
+        ("<SigningTime>", "<SigningTime>x".to_owned(), "signing-time-form"),
         (
             "<SigningTime>2026-05-28T09",
             "<SigningTime>2026-05-28T08".to_owned(),
             "signing-time-digest",
         ),
-        (
-            "+07:00</SigningTime>",
-            "</SigningTime>".to_owned(),
-            "signing-time-form",
-        ),
-        (
-            "</SigningTime>",
-            "</SigningTime><SigningTime/>".to_owned(),
-            "signing-time-missing",
-        ),
+        ("+07:00</SigningTime>", "</SigningTime>".to_owned(), "signing-time-form"),
+        ("</SigningTime>", "</SigningTime><SigningTime/>".to_owned(), "signing-time-missing"),
         (
             "<SignatureProperties>",
             "<SignatureProperties><SignatureProperty/>".to_owned(),
             "signing-time-missing",
         ),
     ] {
-        assert_eq!(
-            change(from, &to),
-            [format!("CBQL:{code}")],
-            "{from} -> {to}"
-        );
+        assert_eq!(change(from, &to), [format!("CBQL:{code}")], "{from} -> {to}");
     }
     let xslt = "<Transforms><Transform Algorithm=\"http://www.w3.org/TR/1999/REC-xslt-19991116\"/>";
-    assert_eq!(
-        change("<Transforms>", xslt),
-        ["CBQL:transform-not-permitted"]
-    );
+    assert_eq!(change("<Transforms>", xslt), ["CBQL:transform-not-permitted"]);
     let twice = between(&block, "<Transform ", "</Transform>");
-    assert_eq!(
-        change(twice, &format!("{twice}{twice}")),
-        ["CBQL:transform-not-permitted"]
-    );
-    let enveloped = format!(
-        "<Transform Algorithm=\"{}\"/>{twice}",
-        algorithm::ENVELOPED_TRANSFORM
-    );
+    assert_eq!(change(twice, &format!("{twice}{twice}")), ["CBQL:transform-not-permitted"]);
+    let enveloped = format!("<Transform Algorithm=\"{}\"/>{twice}", algorithm::ENVELOPED_TRANSFORM);
     assert_eq!(change(twice, &enveloped), ["CBQL:signature-invalid"]);
 }
 

@@ -143,12 +143,7 @@ impl Authority {
             chain_der.push(certificate_der.clone());
             chain_der.extend(above.chain_der.iter().cloned());
         }
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            certificate_der,
-            chain_der,
-            key_pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, key), certificate_der, chain_der, key_pem })
     }
 
     // Open an authority below a root. The library cannot read a certificate back; name and key are all
@@ -159,12 +154,7 @@ impl Authority {
         let chain_der = layout.read_certificates(entry)?;
         let certificate_der = chain_der.first().cloned().ok_or(PkiError::Missing(role))?;
         let issuer = Issuer::new(authority_params(&entry.name), KeyPair::from_pem(&key_pem)?);
-        Ok(Self {
-            issuer,
-            certificate_der,
-            chain_der,
-            key_pem,
-        })
+        Ok(Self { issuer, certificate_der, chain_der, key_pem })
     }
 
     pub(super) fn certificate_der(&self) -> &[u8] {
@@ -195,10 +185,9 @@ impl Authority {
         params.extended_key_usages = match leaf.usage {
             Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
             Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
-            Usage::Person => vec![
-                ExtendedKeyUsagePurpose::ClientAuth,
-                ExtendedKeyUsagePurpose::EmailProtection,
-            ],
+            Usage::Person => {
+                vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::EmailProtection]
+            }
             Usage::Organisation => vec![ExtendedKeyUsagePurpose::EmailProtection],
         };
         let key = KeyPair::generate()?;
@@ -219,9 +208,7 @@ fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, "VN");
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, ORGANISATION);
+    params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.use_authority_key_identifier_extension = true;
@@ -283,9 +270,9 @@ impl Issuers {
     pub fn system_for(seed: u64, key: &str, official_duty_percent: u64) -> TrustSystem {
         // FNV-1a: not for secrecy, only to spread.
         let start = 0xcbf2_9ce4_8422_2325_u64 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let hash = key.bytes().fold(start, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = key
+            .bytes()
+            .fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         if (hash >> 32) % 100 < official_duty_percent {
             TrustSystem::OfficialDuty
         } else {
@@ -300,17 +287,8 @@ impl Issuers {
         subject: PersonSubject<'_>,
         clock: &dyn Clock,
     ) -> Result<IssuedSigner, PkiError> {
-        let code = subject
-            .personal_number
-            .map(|number| format!("CCCD:{number}"));
-        self.signer(
-            system,
-            Usage::Person,
-            subject.name,
-            subject.organisation,
-            code,
-            clock,
-        )
+        let code = subject.personal_number.map(|number| format!("CCCD:{number}"));
+        self.signer(system, Usage::Person, subject.name, subject.organisation, code, clock)
     }
 
     /// Issue an organisation's certificate (seal of a school or department) with a new P-256 key.
@@ -321,14 +299,7 @@ impl Issuers {
         clock: &dyn Clock,
     ) -> Result<IssuedSigner, PkiError> {
         let code = subject.code.map(str::to_owned);
-        self.signer(
-            system,
-            Usage::Organisation,
-            subject.name,
-            subject.parent,
-            code,
-            clock,
-        )
+        self.signer(system, Usage::Organisation, subject.name, subject.parent, code, clock)
     }
 
     fn signer(

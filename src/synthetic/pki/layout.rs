@@ -104,10 +104,7 @@ impl Layout {
         let text = read(&path)?;
         let index: Index =
             serde_json::from_str(&text).map_err(|source| PkiError::Index { path, source })?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            entries: index.entries,
-        })
+        Ok(Self { dir: dir.to_owned(), entries: index.entries })
     }
 
     /// Return the folder.
@@ -132,8 +129,7 @@ impl Layout {
 
     /// Return the participant of `province`.
     pub fn participant(&self, province: &str) -> Option<&Entry> {
-        self.of_role(Role::Participant)
-            .find(|entry| entry.province.as_deref() == Some(province))
+        self.of_role(Role::Participant).find(|entry| entry.province.as_deref() == Some(province))
     }
 
     /// Return the path of the certificate of `entry`.
@@ -172,18 +168,11 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn begin(dir: &Path) -> Result<Self, PkiError> {
         if dir.join(INDEX).exists() {
-            return Err(PkiError::Exists {
-                path: dir.to_owned(),
-            });
+            return Err(PkiError::Exists { path: dir.to_owned() });
         }
-        std::fs::create_dir_all(dir).map_err(|source| PkiError::File {
-            path: dir.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            entries: Vec::new(),
-        })
+        std::fs::create_dir_all(dir)
+            .map_err(|source| PkiError::File { path: dir.to_owned(), source })?;
+        Ok(Self { dir: dir.to_owned(), entries: Vec::new() })
     }
 
     pub(super) fn authority(
@@ -206,15 +195,9 @@ impl Writer {
 
     pub(super) fn leaf(&mut self, leaf: &Leaf, issued: &IssuedSigner) -> Result<(), PkiError> {
         let own = std::iter::once(&issued.certificate_der);
-        let certificates: String = own
-            .chain(&issued.chain_der)
-            .map(|der| pem("CERTIFICATE", der))
-            .collect();
-        self.files(
-            &leaf.file,
-            &certificates,
-            &pem("PRIVATE KEY", &issued.key_pkcs8),
-        )?;
+        let certificates: String =
+            own.chain(&issued.chain_der).map(|der| pem("CERTIFICATE", der)).collect();
+        self.files(&leaf.file, &certificates, &pem("PRIVATE KEY", &issued.key_pkcs8))?;
         self.entries.push(Entry {
             name: leaf.name.clone(),
             province: leaf.province.clone(),
@@ -230,32 +213,20 @@ impl Writer {
             entries: self.entries,
         };
         let path = self.dir.join(INDEX);
-        let text = serde_json::to_string_pretty(&index).map_err(|source| PkiError::Index {
-            path: path.clone(),
-            source,
-        })?;
+        let text = serde_json::to_string_pretty(&index)
+            .map_err(|source| PkiError::Index { path: path.clone(), source })?;
         write(&path, &text, PUBLIC_MODE)?;
-        Ok(Layout {
-            dir: self.dir,
-            entries: index.entries,
-        })
+        Ok(Layout { dir: self.dir, entries: index.entries })
     }
 
     fn files(&self, file: &str, certificates: &str, key: &str) -> Result<(), PkiError> {
-        write(
-            &self.dir.join(format!("{file}.pem")),
-            certificates,
-            PUBLIC_MODE,
-        )?;
+        write(&self.dir.join(format!("{file}.pem")), certificates, PUBLIC_MODE)?;
         write(&self.dir.join(format!("{file}.key")), key, PRIVATE_MODE)
     }
 }
 
 fn entry(role: Role, file: &str, der: &[u8]) -> Entry {
-    let digits: Vec<String> = fingerprint(der)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits: Vec<String> = fingerprint(der).iter().map(|byte| format!("{byte:02x}")).collect();
     Entry {
         role,
         id: file.to_owned(),
@@ -283,10 +254,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 fn read(path: &Path) -> Result<String, PkiError> {
-    std::fs::read_to_string(path).map_err(|source| PkiError::File {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| PkiError::File { path: path.to_owned(), source })
 }
 
 // The mode is set as the file is made: a key is never readable by others, not even for a moment.
@@ -297,8 +265,5 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
         .mode(mode)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|source| PkiError::File {
-        path: path.to_owned(),
-        source,
-    })
+    written.map_err(|source| PkiError::File { path: path.to_owned(), source })
 }

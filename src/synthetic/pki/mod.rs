@@ -58,42 +58,17 @@ pub struct Pki;
 // Names say everywhere that these certificates are for development.
 const AUTHORITIES: [(Role, Option<Role>, &str, &str); 7] = [
     (Role::TlsCa, None, "tls-ca", "CA máy chủ phát triển"),
-    (
-        Role::SandboxCa,
-        None,
-        "sandbox-ca",
-        "CA giả lập hệ thống quốc gia",
-    ),
-    (
-        Role::SandboxClientCa,
-        None,
-        "sandbox-client-ca",
-        "CA kết nối giả lập quốc gia",
-    ),
-    (
-        Role::OfficialDutyRoot,
-        None,
-        "official-duty-root",
-        "Root chuyên dùng phát triển",
-    ),
+    (Role::SandboxCa, None, "sandbox-ca", "CA giả lập hệ thống quốc gia"),
+    (Role::SandboxClientCa, None, "sandbox-client-ca", "CA kết nối giả lập quốc gia"),
+    (Role::OfficialDutyRoot, None, "official-duty-root", "Root chuyên dùng phát triển"),
     (
         Role::OfficialDutyIssuing,
         Some(Role::OfficialDutyRoot),
         "official-duty-ca",
         "CA chuyên dùng phát triển",
     ),
-    (
-        Role::PublicRoot,
-        None,
-        "public-root",
-        "Root công cộng phát triển",
-    ),
-    (
-        Role::PublicIssuing,
-        Some(Role::PublicRoot),
-        "public-ca",
-        "CA công cộng phát triển",
-    ),
+    (Role::PublicRoot, None, "public-root", "Root công cộng phát triển"),
+    (Role::PublicIssuing, Some(Role::PublicRoot), "public-ca", "CA công cộng phát triển"),
 ];
 
 impl Pki {
@@ -137,34 +112,13 @@ fn leaves(provinces: &[String]) -> Vec<Leaf> {
             Usage::Client,
             &[],
         ),
-        Leaf::machine(
-            Role::AgencyClient,
-            Role::TlsCa,
-            "agency",
-            Usage::Client,
-            &[],
-        ),
+        Leaf::machine(Role::AgencyClient, Role::TlsCa, "agency", Usage::Client, &[]),
         Leaf::organisation(Role::SandboxReceipt, Role::SandboxCa, "sandbox-receipt"),
         Leaf::organisation(Role::Seal, Role::OfficialDutyIssuing, "seal"),
         Leaf::organisation(Role::Answer, Role::OfficialDutyIssuing, "answer"),
-        Leaf::person(
-            Role::Operator,
-            "operator-1",
-            "Vận hành Một (phát triển)",
-            "001085000101",
-        ),
-        Leaf::person(
-            Role::Operator,
-            "operator-2",
-            "Vận hành Hai (phát triển)",
-            "001185000102",
-        ),
-        Leaf::person(
-            Role::Officer,
-            "officer-1",
-            "Cán bộ Một (phát triển)",
-            "001190000103",
-        ),
+        Leaf::person(Role::Operator, "operator-1", "Vận hành Một (phát triển)", "001085000101"),
+        Leaf::person(Role::Operator, "operator-2", "Vận hành Hai (phát triển)", "001185000102"),
+        Leaf::person(Role::Officer, "officer-1", "Cán bộ Một (phát triển)", "001190000103"),
     ];
     for province in provinces {
         all.push(Leaf::participant(province));

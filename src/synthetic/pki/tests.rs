@@ -37,23 +37,13 @@ fn a_development_pki_is_written_once_and_its_keys_are_for_their_owner_only() {
     assert_eq!(opened.of_role(Role::Operator).count(), 2);
     assert_eq!(opened.participant("79").unwrap().id, "participant-79");
     for entry in opened.entries() {
-        let mode = std::fs::metadata(opened.key_path(entry))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(opened.key_path(entry)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", entry.id);
         let key = SignerKey::from_der(&opened.read_certificates(entry).unwrap()[0]).unwrap();
-        let hex: String = key
-            .fingerprint()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex: String = key.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, entry.sha256);
     }
-    assert!(matches!(
-        Pki::create(dir.path(), &provinces, &clock()),
-        Err(PkiError::Exists { .. })
-    ));
+    assert!(matches!(Pki::create(dir.path(), &provinces, &clock()), Err(PkiError::Exists { .. })));
 }
 
 #[test]
@@ -71,10 +61,7 @@ fn the_seal_key_of_the_pki_opens_and_signs() {
     assert_eq!(signer.chain_der().len(), 1);
     assert_eq!(signer.sign(b"message").unwrap().len(), 64);
     let other = layout.only(Role::Answer).unwrap();
-    let wrong = seal::Settings {
-        certificate_file: layout.certificate_path(other),
-        ..settings
-    };
+    let wrong = seal::Settings { certificate_file: layout.certificate_path(other), ..settings };
     assert!(matches!(seal::open(&wrong), Err(KeyError::Mismatch { .. })));
 }
 
@@ -94,27 +81,13 @@ fn signers_of_both_systems_are_believed_and_told_apart_by_their_chains() {
         };
         let issued = issuers.person(system, subject, &clock).unwrap();
         let judge = |purpose| {
-            anchors.check(
-                &issued.certificate_der,
-                &issued.chain_der,
-                at,
-                clock.now(),
-                purpose,
-            )
+            anchors.check(&issued.certificate_der, &issued.chain_der, at, clock.now(), purpose)
         };
         let verdict = judge(SignerPurpose::Person);
-        assert_eq!(
-            verdict.decision,
-            Decision::Confirmed,
-            "{:?}",
-            verdict.reasons
-        );
+        assert_eq!(verdict.decision, Decision::Confirmed, "{:?}", verdict.reasons);
         assert_eq!(verdict.system, Some(system));
         assert_eq!(verdict.personal_number(), Some("001185000001"));
-        assert_eq!(
-            judge(SignerPurpose::Organisation).reasons,
-            [Reason::WrongKind]
-        );
+        assert_eq!(judge(SignerPurpose::Organisation).reasons, [Reason::WrongKind]);
     }
 }
 
@@ -130,28 +103,18 @@ fn a_certificate_is_judged_at_the_signing_time() {
         parent: "UBND phường Mẫu",
         code: Some("MST:0100000001"),
     };
-    let issued = issuers
-        .organisation(TrustSystem::PublicCa, subject, &clock)
-        .unwrap();
+    let issued = issuers.organisation(TrustSystem::PublicCa, subject, &clock).unwrap();
     let reasons = |at: &str| {
         let at = at.parse().unwrap();
         let (der, chain) = (&issued.certificate_der, &issued.chain_der);
-        anchors
-            .check(der, chain, at, clock.now(), SignerPurpose::Organisation)
-            .reasons
+        anchors.check(der, chain, at, clock.now(), SignerPurpose::Organisation).reasons
     };
     // In this order, so that a remembered answer meets times it does not hold for.
     assert!(reasons("2026-05-30T02:00:00Z").is_empty());
     assert_eq!(reasons("2010-05-30T02:00:00Z"), [Reason::NotYetValid]);
-    assert_eq!(
-        reasons("2033-05-30T02:00:00Z"),
-        [Reason::Expired, Reason::SigningTimeInFuture]
-    );
+    assert_eq!(reasons("2033-05-30T02:00:00Z"), [Reason::Expired, Reason::SigningTimeInFuture]);
     assert!(reasons("2026-11-23T08:04:00Z").is_empty());
-    assert_eq!(
-        reasons("2026-11-23T08:06:00Z"),
-        [Reason::SigningTimeInFuture]
-    );
+    assert_eq!(reasons("2026-11-23T08:06:00Z"), [Reason::SigningTimeInFuture]);
 }
 
 #[test]
@@ -167,19 +130,13 @@ fn what_does_not_end_in_an_anchor_is_not_believed() {
         organisation: "Trường Tiểu học Mẫu",
         personal_number: None,
     };
-    let issued = Issuers::open(&other)
-        .unwrap()
-        .person(TrustSystem::PublicCa, subject, &clock)
-        .unwrap();
+    let issued =
+        Issuers::open(&other).unwrap().person(TrustSystem::PublicCa, subject, &clock).unwrap();
     let judge =
         |der: &[u8], hints: &[Vec<u8>]| anchors.check(der, hints, at, at, SignerPurpose::Person);
     // Same names, other keys: not even with the foreign root as a hint.
     let mut hints = issued.chain_der.clone();
-    hints.extend(
-        other
-            .read_certificates(other.only(Role::PublicRoot).unwrap())
-            .unwrap(),
-    );
+    hints.extend(other.read_certificates(other.only(Role::PublicRoot).unwrap()).unwrap());
     let verdict = judge(&issued.certificate_der, &hints);
     assert_eq!(verdict.decision, Decision::Refuted);
     assert_eq!(verdict.system, None);
@@ -187,11 +144,7 @@ fn what_does_not_end_in_an_anchor_is_not_believed() {
     assert_eq!(judge(b"no certificate", &[]).reasons, [Reason::Unreadable]);
     let server = layout.only(Role::Server).unwrap();
     let server = layout.read_certificates(server).unwrap().remove(0);
-    assert!(
-        judge(&server, &[])
-            .reasons
-            .contains(&Reason::ExtendedKeyUsage)
-    );
+    assert!(judge(&server, &[]).reasons.contains(&Reason::ExtendedKeyUsage));
     let root = layout.only(Role::PublicRoot).unwrap();
     let root = layout.read_certificates(root).unwrap().remove(0);
     assert!(judge(&root, &[]).reasons.contains(&Reason::IsAuthority));
@@ -226,8 +179,5 @@ fn the_choice_of_a_system_depends_on_seed_and_key_only() {
     };
     assert_eq!(count(7), count(7));
     assert!((600..800).contains(&count(7)), "{}", count(7));
-    assert_eq!(
-        Issuers::system_for(1, "a", 50),
-        Issuers::system_for(1, "a", 50)
-    );
+    assert_eq!(Issuers::system_for(1, "a", 50), Issuers::system_for(1, "a", 50));
 }

@@ -35,10 +35,7 @@ impl Writer<'_> {
             self.set(*field, *value);
         }
         let unexcused = if band == Band::Weak { 5 } else { 1 };
-        self.set(
-            Field::AbsencesExcused,
-            (chance.between(0, 6) * chance.between(0, 1)).to_string(),
-        );
+        self.set(Field::AbsencesExcused, (chance.between(0, 6) * chance.between(0, 1)).to_string());
         self.set(
             Field::AbsencesUnexcused,
             (chance.between(0, unexcused) * chance.between(0, 1)).to_string(),
@@ -58,10 +55,7 @@ impl Writer<'_> {
             _ => {}
         }
         if chance.percent(6) {
-            self.set(
-                Field::OccasionalAward,
-                chance.text(&words.awards.occasional),
-            );
+            self.set(Field::OccasionalAward, chance.text(&words.awards.occasional));
         }
         self.primary_comments(chance, pupil, band);
         !done
@@ -199,11 +193,7 @@ impl Writer<'_> {
     ) -> String {
         let wanted = usize::try_from(chance.between(lengths.0, lengths.1)).unwrap_or(40);
         let class = self.class.name_in(self.class.grade);
-        let filling = Filling {
-            given: &pupil.name.given,
-            subject,
-            class: &class,
-        };
+        let filling = Filling { given: &pupil.name.given, subject, class: &class };
         let most = if lengths.1 > 480 { 620 } else { 480 };
         comment::compose(chance, sentences, band, wanted, most, filling)
     }
@@ -212,10 +202,7 @@ impl Writer<'_> {
 fn primary_note(done: bool, grade: u8) -> String {
     match (done, grade) {
         (true, 5) => "Hoàn thành chương trình tiểu học.".to_owned(),
-        (true, _) => format!(
-            "Hoàn thành chương trình lớp {grade}; Được lên lớp {}.",
-            grade + 1
-        ),
+        (true, _) => format!("Hoàn thành chương trình lớp {grade}; Được lên lớp {}.", grade + 1),
         (false, 5) => "Chưa hoàn thành chương trình tiểu học.".to_owned(),
         (false, _) => format!("Chưa hoàn thành chương trình lớp {grade}."),
     }

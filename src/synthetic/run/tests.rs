@@ -44,10 +44,8 @@ fn transcripts(run: &Run, count: u64) -> Vec<Transcript> {
 }
 
 fn check(transcript: Transcript, province: &str) -> Checked {
-    let context = Context {
-        participant_province: province.to_owned(),
-        received_on: date(2026, 8, 20),
-    };
+    let context =
+        Context { participant_province: province.to_owned(), received_on: date(2026, 8, 20) };
     validate::check(rules(), codes(), transcript, &context)
 }
 
@@ -56,13 +54,7 @@ const LEVELS: [Level; 3] = [Level::Primary, Level::LowerSecondary, Level::UpperS
 #[test]
 fn clean_records_of_every_level_and_province_pass_every_rule() {
     let mut seen = BTreeMap::new();
-    for (province, count) in [
-        ("20", 1000),
-        ("01", 300),
-        ("79", 300),
-        ("66", 150),
-        ("04", 150),
-    ] {
+    for (province, count) in [("20", 1000), ("01", 300), ("79", 300), ("66", 150), ("04", 150)] {
         for level in LEVELS {
             let run = run(level, province, &[]);
             for transcript in transcripts(&run, count) {
@@ -187,10 +179,7 @@ fn results_are_spread_as_in_real_schools() {
     for level in [Level::LowerSecondary, Level::UpperSecondary] {
         let study = of(level, Field::StudyYear);
         assert_eq!(study.len(), 4, "{study:?}");
-        assert!(
-            study["T"] > 150 && study["K"] > 300 && study["CĐ"] < 120,
-            "{study:?}"
-        );
+        assert!(study["T"] > 150 && study["K"] > 300 && study["CĐ"] < 120, "{study:?}");
         let awards = of(level, Field::Award);
         assert_eq!(awards.len(), 3, "{awards:?}");
     }
@@ -199,10 +188,8 @@ fn results_are_spread_as_in_real_schools() {
 #[test]
 fn comments_have_up_to_six_hundred_characters_and_sometimes_markup_signs() {
     let all = transcripts(&run(Level::Primary, "01", &[]), 600);
-    let comments: Vec<&str> = all
-        .iter()
-        .filter_map(|transcript| transcript.value(Field::HomeroomComment))
-        .collect();
+    let comments: Vec<&str> =
+        all.iter().filter_map(|transcript| transcript.value(Field::HomeroomComment)).collect();
     let longest = comments.iter().map(|text| text.chars().count()).max();
     assert!((400..=640).contains(&longest.unwrap()), "{longest:?}");
     for sign in ['&', '<', '>', '"'] {

@@ -118,8 +118,7 @@ impl Gateway {
             "KY_PHAT_HANH" => SignerPurpose::Organisation,
             _ => SignerPurpose::Person,
         };
-        self.anchors
-            .check(certificate, chain, at, self.clock.now(), purpose)
+        self.anchors.check(certificate, chain, at, self.clock.now(), purpose)
     }
 
     fn xml_record(&self, slice: &signature::RecordSlice) -> Said {
@@ -127,36 +126,22 @@ impl Gateway {
         let verified = match self.verifier.verify_record(&slice.bytes, &slice.inherited) {
             Ok(verified) => verified,
             Err(faults) => {
-                said.grave = faults
-                    .iter()
-                    .map(|fault| format!("signature.{}", fault.code()))
-                    .collect();
+                said.grave =
+                    faults.iter().map(|fault| format!("signature.{}", fault.code())).collect();
                 return said;
             }
         };
         for signer in &verified.signers {
-            let verdict = self.judge(
-                &signer.role,
-                &signer.certificate,
-                &signer.chain,
-                signer.signing_time,
-            );
-            self.trust(
-                &mut said,
-                &signer.role,
-                &verdict,
-                signer.personal_number.as_deref(),
-            );
+            let verdict =
+                self.judge(&signer.role, &signer.certificate, &signer.chain, signer.signing_time);
+            self.trust(&mut said, &signer.role, &verdict, signer.personal_number.as_deref());
         }
         match ministry::decode(&verified.data, &self.ministry) {
             Ok(decoded) => {
-                said.warnings
-                    .extend(decoded.warnings.into_iter().map(|warning| warning.rule));
+                said.warnings.extend(decoded.warnings.into_iter().map(|warning| warning.rule));
                 self.judge_content(&mut said, decoded.transcript);
             }
-            Err(violations) => said
-                .grave
-                .extend(violations.into_iter().map(|one| one.rule)),
+            Err(violations) => said.grave.extend(violations.into_iter().map(|one| one.rule)),
         }
         said
     }
@@ -213,11 +198,7 @@ impl Gateway {
         match map::map(&self.mapping, &self.codes, valid, &stamp) {
             Ok(record) => said.national = record.value("hovaten").map(str::to_owned),
             Err(violations) => {
-                said.grave.extend(
-                    violations
-                        .into_iter()
-                        .map(|one| format!("map:{}", one.rule)),
-                );
+                said.grave.extend(violations.into_iter().map(|one| format!("map:{}", one.rule)));
             }
         }
     }
@@ -238,17 +219,10 @@ impl Gateway {
         };
         let open = || Ok(BufReader::new(Cursor::new(document.clone())));
         let list = self.verifier.verify_list(open).unwrap();
-        let verdict = self.judge(
-            "KY_PHAT_HANH",
-            &list.certificate,
-            &list.chain,
-            list.signing_time,
-        );
+        let verdict = self.judge("KY_PHAT_HANH", &list.certificate, &list.chain, list.signing_time);
         assert!(verdict.is_confirmed(), "{:?}", verdict.reasons);
         let records = self.verifier.records(open().unwrap());
-        let said: Vec<Said> = records
-            .map(|slice| self.xml_record(&slice.unwrap()))
-            .collect();
+        let said: Vec<Said> = records.map(|slice| self.xml_record(&slice.unwrap())).collect();
         assert_eq!(u64::try_from(said.len()).unwrap(), list.records);
         said
     }

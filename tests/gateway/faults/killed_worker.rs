@@ -52,38 +52,25 @@ fault = { kind = "delay", ms = 150 }
 async fn every_record_is_applied_exactly_once_after_kill_9_of_the_worker() {
     let script = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(script.path(), FAULTS).unwrap();
-    let extra = format!(
-        "{SCALED}\n[sandbox]\nfaults_file = {:?}\n",
-        script.path().display().to_string()
-    );
+    let extra =
+        format!("{SCALED}\n[sandbox]\nfaults_file = {:?}\n", script.path().display().to_string());
     let mut world = World::start(&extra).await;
     let gateway = world.province("01");
     let generator = world.generator("01", Level::Primary, 200, &[]);
-    let status = push_and_wait(
-        &gateway,
-        "application/xml",
-        body(&generator, 200, Format::Xml),
-    )
-    .await;
+    let status =
+        push_and_wait(&gateway, "application/xml", body(&generator, 200, Format::Xml)).await;
     assert_eq!(status["accepted"], 200, "{status}");
     let mut kills = 0;
     for least in [1, 60, 120] {
         if world.wait_for_acknowledged(least).await {
             world.roles.work.kill();
             kills += 1;
-            world.roles.work = world
-                .installation
-                .start(Path::new(PROGRAM), "work", &[])
-                .unwrap();
+            world.roles.work = world.installation.start(Path::new(PROGRAM), "work", &[]).unwrap();
         }
     }
     assert!(kills > 0, "the delivery was over before the first kill");
     let counts = world.wait_for_delivery().await;
-    assert_eq!(
-        (counts.acknowledged, counts.refused, counts.parked),
-        (200, 0, 0),
-        "{counts:?}"
-    );
+    assert_eq!((counts.acknowledged, counts.refused, counts.parked), (200, 0, 0), "{counts:?}");
     let applied = world.applied();
     assert_eq!(applied.len(), 200);
     assert_eq!(hocba::sandbox::ledger::applied_twice(&applied), 0);

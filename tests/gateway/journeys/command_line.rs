@@ -26,15 +26,8 @@ fn wrong_use_exits_2_with_a_hint_and_help_speaks_both_languages() {
     let english = String::from_utf8(hocba(&["push", "--help", "--lang", "en"]).stdout).unwrap();
     assert!(vietnamese.contains("Gửi một tệp"), "{vietnamese}");
     assert!(english.contains("Push a file"), "{english}");
-    let missing = hocba(&[
-        "generate",
-        "--level",
-        "thcs",
-        "--province",
-        "01",
-        "--pki",
-        "missing-folder",
-    ]);
+    let missing =
+        hocba(&["generate", "--level", "thcs", "--province", "01", "--pki", "missing-folder"]);
     assert_eq!(missing.status.code(), Some(1));
 }
 
@@ -45,50 +38,25 @@ fn a_wrong_configuration_names_file_and_line() {
     let output = hocba(&["check-config", "--config", file.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        message.contains(&format!("{}:2", file.path().display())),
-        "{message}"
-    );
+    assert!(message.contains(&format!("{}:2", file.path().display())), "{message}");
     assert!(message.contains("intake.uploads_max"), "{message}");
 }
 
 #[test]
 fn the_demonstration_balances() {
-    let output = hocba(&[
-        "demo",
-        "--once",
-        "--records",
-        "90",
-        "--json",
-        "--fault-rate",
-        "0.2",
-    ]);
+    let output = hocba(&["demo", "--once", "--records", "90", "--json", "--fault-rate", "0.2"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let figures: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     let number = |name: &str| figures[name].as_u64().unwrap();
-    let right: u64 = [
-        "rejected",
-        "held",
-        "acknowledged",
-        "refused",
-        "in_flight",
-        "parked",
-        "superseded",
-    ]
-    .iter()
-    .map(|name| number(name))
-    .sum();
+    let right: u64 =
+        ["rejected", "held", "acknowledged", "refused", "in_flight", "parked", "superseded"]
+            .iter()
+            .map(|name| number(name))
+            .sum();
     assert_eq!(number("received"), right, "{figures}");
     assert_eq!((number("in_flight"), number("parked")), (0, 0));
-    assert!(
-        number("rejected") > 0,
-        "at a fault rate of 20 % something is rejected: {figures}"
-    );
+    assert!(number("rejected") > 0, "at a fault rate of 20 % something is rejected: {figures}");
     assert_eq!(figures["verification"], "valid");
 }
 
@@ -97,23 +65,13 @@ async fn push_works_from_another_folder_with_the_certificate_of_the_demonstratio
     let world = World::start("").await;
     let generator = world.generator("01", Level::Primary, 5, &[]);
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::write(
-        elsewhere.path().join("my.xml"),
-        body(&generator, 5, Format::Xml),
-    )
-    .unwrap();
+    std::fs::write(elsewhere.path().join("my.xml"), body(&generator, 5, Format::Xml)).unwrap();
     let entry = world.installation.pki.participant("01").unwrap();
     let (cert, key) = world.installation.files(entry);
     let push = || {
         Command::new(PROGRAM)
             .current_dir(elsewhere.path())
-            .args([
-                "push",
-                "my.xml",
-                "--json",
-                "--url",
-                &world.installation.machines,
-            ])
+            .args(["push", "my.xml", "--json", "--url", &world.installation.machines])
             .arg("--cert")
             .arg(&cert)
             .arg("--key")
@@ -125,11 +83,7 @@ async fn push_works_from_another_folder_with_the_certificate_of_the_demonstratio
     };
     let output = push();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let first: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(first["accepted"], 5, "{first}");
     // The file's digest is the idempotency key, so a second push reads the same batch again.
@@ -141,9 +95,5 @@ async fn push_works_from_another_folder_with_the_certificate_of_the_demonstratio
         .arg(elsewhere.path().join("my.xml"))
         .output()
         .unwrap();
-    assert!(
-        verified.status.success(),
-        "{}",
-        String::from_utf8_lossy(&verified.stdout)
-    );
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }

@@ -12,16 +12,8 @@ async fn every_format_and_level_travels_from_the_province_to_the_national_system
     let gateway = world.province("01");
     let cases = [
         (Level::Primary, Format::Xml, "application/xml"),
-        (
-            Level::LowerSecondary,
-            Format::Content,
-            "application/vnd.hocba.content",
-        ),
-        (
-            Level::UpperSecondary,
-            Format::Ndjson,
-            "application/x-ndjson",
-        ),
+        (Level::LowerSecondary, Format::Content, "application/vnd.hocba.content"),
+        (Level::UpperSecondary, Format::Ndjson, "application/x-ndjson"),
     ];
     for (level, format, media_type) in cases {
         let generator = world.generator("01", level, 25, &[]);
@@ -29,10 +21,7 @@ async fn every_format_and_level_travels_from_the_province_to_the_national_system
         assert_eq!(status["accepted"], 25, "{level:?}: {status}");
     }
     let counts = world.wait_for_delivery().await;
-    assert_eq!(
-        (counts.acknowledged, counts.refused, counts.parked),
-        (75, 0, 0)
-    );
+    assert_eq!((counts.acknowledged, counts.refused, counts.parked), (75, 0, 0));
     let applied = world.applied();
     assert_eq!(applied.len(), 75);
     assert_eq!(hocba::sandbox::ledger::applied_twice(&applied), 0);
@@ -47,30 +36,19 @@ async fn the_same_batch_pushed_twice_creates_nothing_twice() {
     let first = push_and_wait(&gateway, "application/xml", bytes.clone()).await;
     let second = push_and_wait(&gateway, "application/xml", bytes.clone()).await;
     assert_eq!(first["received"], 20, "{first}");
-    assert_eq!(
-        (&second["received"], &second["duplicates"]),
-        (&0.into(), &20.into()),
-        "{second}"
-    );
+    assert_eq!((&second["received"], &second["duplicates"]), (&0.into(), &20.into()), "{second}");
     world.wait_for_delivery().await;
-    assert_eq!(
-        world.applied().len() as u64,
-        first["accepted"].as_u64().unwrap()
-    );
+    assert_eq!(world.applied().len() as u64, first["accepted"].as_u64().unwrap());
 
     let send = |key: &'static str, bytes: Vec<u8>| {
         let request = gateway.request(Method::POST, "/v1/batches").unwrap();
-        let request = request
-            .header("content-type", "application/xml")
-            .header("idempotency-key", key);
+        let request =
+            request.header("content-type", "application/xml").header("idempotency-key", key);
         gateway.send(request.body(bytes))
     };
     let receipt = send("k-1", bytes.clone()).await.unwrap();
     let again = send("k-1", bytes.clone()).await.unwrap();
-    assert_eq!(
-        (receipt.status, receipt.body.to_string()),
-        (again.status, again.body.to_string())
-    );
+    assert_eq!((receipt.status, receipt.body.to_string()), (again.status, again.body.to_string()));
     let mut other = bytes;
     other.push(b'\n');
     assert_eq!(send("k-1", other).await.unwrap().status, 422);
@@ -86,9 +64,7 @@ async fn a_forged_mark_is_refused_in_xml_and_in_json() {
         format!("{}{to}{}", &text[..place], &text[place + from.len()..])
     };
     let xml = String::from_utf8(body(&generator, 4, Format::Xml)).unwrap();
-    let mark = xml
-        .find("<DIEM_CA_NAM>")
-        .map(|at| xml[at..at + 16].to_owned());
+    let mark = xml.find("<DIEM_CA_NAM>").map(|at| xml[at..at + 16].to_owned());
     let mark = mark.unwrap_or_else(|| panic!("no year mark in {}", &xml[..2000]));
     let forged = forge(xml.clone(), &mark, "<DIEM_CA_NAM>9.9");
     let status = push_and_wait(&gateway, "application/xml", forged.into_bytes()).await;
@@ -101,17 +77,9 @@ async fn a_forged_mark_is_refused_in_xml_and_in_json() {
     let mark = lines[at..at + 19].to_owned();
     let forged = forge(lines, &mark, "\"subject_year\":\"9.9");
     let status = push_and_wait(&gateway, "application/x-ndjson", forged.into_bytes()).await;
-    assert_eq!(
-        (&status["rejected"], &status["accepted"]),
-        (&1.into(), &3.into()),
-        "{status}"
-    );
-    let rejected = status["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|r| r["outcome"] == "rejected")
-        .unwrap();
+    assert_eq!((&status["rejected"], &status["accepted"]), (&1.into(), &3.into()), "{status}");
+    let rejected =
+        status["results"].as_array().unwrap().iter().find(|r| r["outcome"] == "rejected").unwrap();
     assert_eq!(broken_rules(rejected)[0], "signature.signature-invalid");
 }
 
@@ -121,11 +89,7 @@ async fn a_batch_with_bad_records_accepts_the_good_ones_and_lists_the_bad() {
     let gateway = world.province("20");
     for (level, format, media_type) in [
         (Level::Primary, Format::Xml, "application/xml"),
-        (
-            Level::UpperSecondary,
-            Format::Ndjson,
-            "application/x-ndjson",
-        ),
+        (Level::UpperSecondary, Format::Ndjson, "application/x-ndjson"),
     ] {
         let generator = world.generator("20", level, 60, FaultKind::ALL);
         let mut bytes = Vec::new();
@@ -134,21 +98,15 @@ async fn a_batch_with_bad_records_accepts_the_good_ones_and_lists_the_bad() {
         assert_eq!(status["state"], "done", "{status}");
         for fault in &written.faults {
             let results = status["results"].as_array().unwrap();
-            let result = results
-                .iter()
-                .find(|result| result["position"] == fault.position)
-                .unwrap();
+            let result =
+                results.iter().find(|result| result["position"] == fault.position).unwrap();
             let outcome = result["outcome"].as_str().unwrap();
             let expected = format!("{:?}", fault.fate).to_lowercase();
             assert_eq!(outcome, expected, "{fault:?}: {result}");
             if let (Some(rule), "rejected" | "held") = (fault.rule_expected, outcome) {
                 assert!(broken_rules(result).contains(&rule), "{fault:?}: {result}");
                 let violation = &result["violations"][0];
-                assert!(
-                    violation["message"]["vi"]
-                        .as_str()
-                        .is_some_and(|text| !text.is_empty())
-                );
+                assert!(violation["message"]["vi"].as_str().is_some_and(|text| !text.is_empty()));
                 assert!(
                     violation["message"]["vi"] != violation["rule"],
                     "no text for {}",
@@ -176,25 +134,10 @@ async fn a_broken_document_is_refused_whole_and_its_place_named() {
         text.trim_start_matches("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
     );
     let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
-        (
-            "truncated",
-            good[..good.len() - 10].to_vec(),
-            400,
-            "/problems/malformed-document",
-        ),
+        ("truncated", good[..good.len() - 10].to_vec(), 400, "/problems/malformed-document"),
         ("deep", with(&deep), 400, "/problems/malformed-document"),
-        (
-            "doctype",
-            doctype.into_bytes(),
-            400,
-            "/problems/malformed-document",
-        ),
-        (
-            "not xml",
-            b"hello".to_vec(),
-            400,
-            "/problems/malformed-document",
-        ),
+        ("doctype", doctype.into_bytes(), 400, "/problems/malformed-document"),
+        ("not xml", b"hello".to_vec(), 400, "/problems/malformed-document"),
         (
             "latin-1",
             with("<HOC_BA>\u{e9}</HOC_BA>")
@@ -204,12 +147,7 @@ async fn a_broken_document_is_refused_whole_and_its_place_named() {
             400,
             "/problems/malformed-document",
         ),
-        (
-            "oversize",
-            vec![b'<'; 300_001],
-            413,
-            "/problems/document-too-large",
-        ),
+        ("oversize", vec![b'<'; 300_001], 413, "/problems/document-too-large"),
         ("empty", Vec::new(), 400, "/problems/malformed-document"),
     ];
     for (name, bytes, status, kind) in cases {
@@ -240,11 +178,7 @@ async fn a_broken_document_is_refused_whole_and_its_place_named() {
         exactly.body
     );
     let broken = push(&gateway, "application/vnd.hocba.content", "GQAAAB+L").await;
-    assert_eq!(
-        broken.body["type"], "/problems/broken-envelope",
-        "{}",
-        broken.body
-    );
+    assert_eq!(broken.body["type"], "/problems/broken-envelope", "{}", broken.body);
     let unknown = push(&gateway, "application/pdf", "x").await;
     assert_eq!(unknown.status, 415);
 }
@@ -265,9 +199,7 @@ async fn a_client_without_a_registered_certificate_is_refused() {
         (403, Some("/problems/wrong-participant-kind"))
     );
     // The client certificate of another authority does not even pass the handshake.
-    let foreign = pki
-        .only(hocba::synthetic::pki::Role::GatewayClient)
-        .unwrap();
+    let foreign = pki.only(hocba::synthetic::pki::Role::GatewayClient).unwrap();
     let gateway = world.connect(foreign);
     let request = gateway.request(Method::GET, "/v1/batches/x").unwrap();
     assert!(gateway.send(request).await.is_err());
@@ -281,10 +213,6 @@ async fn a_client_without_a_registered_certificate_is_refused() {
         "{status}"
     );
     let id = status["batch_id"].as_str().unwrap();
-    let other = world
-        .province("20")
-        .read(&format!("/v1/batches/{id}"))
-        .await
-        .unwrap();
+    let other = world.province("20").read(&format!("/v1/batches/{id}")).await.unwrap();
     assert_eq!(other.status, 404);
 }

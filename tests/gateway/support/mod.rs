@@ -36,28 +36,16 @@ pub struct World {
 impl World {
     /// Start everything; `extra` is added to the configuration file.
     pub async fn start(extra: &str) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("hocba-test-")
-            .tempdir()
-            .unwrap();
+        let folder = tempfile::Builder::new().prefix("hocba-test-").tempdir().unwrap();
         let provinces: Vec<String> = PROVINCES.iter().map(|code| (*code).to_owned()).collect();
-        let installation = Installation::prepare(folder.path(), &provinces, Ports::Any)
-            .await
-            .unwrap();
-        let mut configuration: toml::Table = std::fs::read_to_string(&installation.config)
-            .unwrap()
-            .parse()
-            .unwrap();
+        let installation =
+            Installation::prepare(folder.path(), &provinces, Ports::Any).await.unwrap();
+        let mut configuration: toml::Table =
+            std::fs::read_to_string(&installation.config).unwrap().parse().unwrap();
         merge(&mut configuration, extra.parse().unwrap());
         std::fs::write(&installation.config, configuration.to_string()).unwrap();
-        let roles = Roles::start_with(Path::new(PROGRAM), &installation)
-            .await
-            .unwrap();
-        Self {
-            installation,
-            roles,
-            _folder: folder,
-        }
+        let roles = Roles::start_with(Path::new(PROGRAM), &installation).await.unwrap();
+        Self { installation, roles, _folder: folder }
     }
 
     /// Connect as the machine of `province`.
@@ -102,23 +90,13 @@ impl World {
             fault_kinds: faults.to_vec(),
         };
         let codes = Codes::load(&tables).unwrap();
-        Generator::new(
-            options,
-            &codes,
-            &tables,
-            &self.installation.pki,
-            Arc::new(SystemClock),
-        )
-        .unwrap()
+        Generator::new(options, &codes, &tables, &self.installation.pki, Arc::new(SystemClock))
+            .unwrap()
     }
 
     /// Count what became of sealed records.
     pub async fn counts(&self) -> Counts {
-        let pool = self
-            .installation
-            .database
-            .pool(DatabaseRole::Watch)
-            .unwrap();
+        let pool = self.installation.database.pool(DatabaseRole::Watch).unwrap();
         counts(&pool)
             .await
             .unwrap()
@@ -175,9 +153,7 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 /// Write `records` transcripts as one body.
 pub fn body(generator: &Generator, records: u64, format: Format) -> Vec<u8> {
     let mut body = Vec::new();
-    generator
-        .write_batch(&mut body, 0..records, format)
-        .unwrap();
+    generator.write_batch(&mut body, 0..records, format).unwrap();
     body
 }
 
@@ -201,10 +177,7 @@ pub async fn push_and_wait(gateway: &Gateway, media_type: &str, body: Vec<u8>) -
 /// Wait until a batch is processed; returns its status with results.
 pub async fn wait_for_batch(gateway: &Gateway, batch_id: &str) -> Value {
     for _ in 0..600 {
-        let status = gateway
-            .read(&format!("/v1/batches/{batch_id}"))
-            .await
-            .unwrap();
+        let status = gateway.read(&format!("/v1/batches/{batch_id}")).await.unwrap();
         assert_eq!(status.status, 200, "{}", status.body);
         if matches!(status.body["state"].as_str(), Some("done" | "refused")) {
             return status.body;

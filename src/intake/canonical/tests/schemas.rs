@@ -81,35 +81,17 @@ fn the_schema_of_a_record_has_exactly_the_fields() {
 #[test]
 fn the_schema_of_a_line_names_the_signers_of_the_profile() {
     let line = schema("schemas/intake/line-1.schema.json");
-    assert_eq!(
-        line["properties"]["record"]["$ref"],
-        "urn:hocba:intake:transcript-1"
-    );
-    assert_eq!(
-        line["required"],
-        serde_json::json!(["record", "signatures"])
-    );
+    assert_eq!(line["properties"]["record"]["$ref"], "urn:hocba:intake:transcript-1");
+    assert_eq!(line["required"], serde_json::json!(["record", "signatures"]));
     let signatures = &line["properties"]["signatures"];
-    let text = crate::platform::config::Tables::default()
-        .read("mappings/signature-profile.toml")
-        .unwrap();
+    let text =
+        crate::platform::config::Tables::default().read("mappings/signature-profile.toml").unwrap();
     let profile: crate::signature::Profile = toml::from_str(&text).unwrap();
-    let mut names: Vec<&str> = profile
-        .signers
-        .iter()
-        .map(|rule| rule.tag.as_str())
-        .collect();
+    let mut names: Vec<&str> = profile.signers.iter().map(|rule| rule.tag.as_str()).collect();
     names.sort_unstable();
     let properties = signatures["properties"].as_object().unwrap();
-    assert_eq!(
-        properties.keys().map(String::as_str).collect::<Vec<_>>(),
-        names
-    );
-    let required: Vec<&str> = profile
-        .signers
-        .iter()
-        .filter(|rule| rule.required)
-        .map(|rule| rule.tag.as_str())
-        .collect();
+    assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), names);
+    let required: Vec<&str> =
+        profile.signers.iter().filter(|rule| rule.required).map(|rule| rule.tag.as_str()).collect();
     assert_eq!(signatures["required"], serde_json::json!(required));
 }

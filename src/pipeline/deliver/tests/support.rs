@@ -72,19 +72,12 @@ async fn shared() -> Arc<Shared> {
     let database = Database::new(&server.url(), &database_settings()).unwrap();
     let migrating = database.clone();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(migrating.migrate()).unwrap();
     })
     .join()
     .unwrap();
-    let shared = Arc::new(Shared {
-        database,
-        _server: server,
-        _folder: folder,
-    });
+    let shared = Arc::new(Shared { database, _server: server, _folder: folder });
     *slot = Arc::downgrade(&shared);
     shared
 }
@@ -206,10 +199,7 @@ impl World {
         let running = sandbox::run(&self.sandbox_settings, &parts, &shutdown).unwrap();
         tokio::spawn(running.server);
         self.settings.url = format!("https://localhost:{}", running.address.port());
-        self.sandbox = Some(Running {
-            port: running.address.port(),
-            _trigger: trigger,
-        });
+        self.sandbox = Some(Running { port: running.address.port(), _trigger: trigger });
     }
 
     pub(super) fn other_signer(&self) -> FileSigner {
@@ -267,9 +257,7 @@ impl World {
         let signer = self.xml_signer();
         let now = jiff::Timestamp::from_second(1_779_934_351).unwrap();
         let mut client = self.work.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         let mut entries = Vec::new();
         for _ in 0..records {
             let record_id = new_message_id(now);
@@ -320,17 +308,13 @@ impl World {
 
     pub(super) async fn counts(&self, participant_id: i32) -> Counts {
         let all = store::counts(&self.watch).await.unwrap();
-        all.get(&(participant_id, self.destination.clone()))
-            .cloned()
-            .unwrap_or_default()
+        all.get(&(participant_id, self.destination.clone())).cloned().unwrap_or_default()
     }
 
     /// Return one text for each row of `sql` as the working role, for one participant.
     pub(super) async fn rows(&self, participant_id: i32, sql: &str) -> Vec<String> {
         let mut client = self.work.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         let rows = transaction.query(sql, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, String>(0)).collect()
     }
@@ -338,14 +322,10 @@ impl World {
     /// Try a statement as the working role; returns what the database said against it.
     pub(super) async fn refusal(&self, participant_id: i32, sql: &str) -> String {
         let mut client = self.work.get().await.unwrap();
-        let transaction = database::begin_for(&mut client, participant_id)
-            .await
-            .unwrap();
+        let transaction = database::begin_for(&mut client, participant_id).await.unwrap();
         match transaction.batch_execute(sql).await {
             Ok(()) => String::new(),
-            Err(error) => error
-                .as_db_error()
-                .map_or(error.to_string(), |e| e.message().to_owned()),
+            Err(error) => error.as_db_error().map_or(error.to_string(), |e| e.message().to_owned()),
         }
     }
 }
@@ -432,10 +412,7 @@ fn sandbox_settings(
 
 /// Return the ids of entries, sorted.
 pub(super) fn ids(entries: &[NewEntry]) -> Vec<String> {
-    let mut ids: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.record_id.to_string())
-        .collect();
+    let mut ids: Vec<String> = entries.iter().map(|entry| entry.record_id.to_string()).collect();
     ids.sort();
     ids
 }

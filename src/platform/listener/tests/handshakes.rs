@@ -10,12 +10,7 @@ async fn only_a_client_with_a_valid_certificate_of_the_right_authority_gets_in()
     let good = pki.client("good");
     let (client, base) = http_client(&running, pki.client_config(Some(&good)));
     let url = format!("{base}/v1/who");
-    let answer = client
-        .request(Method::GET, &url)
-        .unwrap()
-        .send()
-        .await
-        .unwrap();
+    let answer = client.request(Method::GET, &url).unwrap().send().await.unwrap();
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     let seen = read_capped(answer, 100).await.unwrap();
     assert_eq!(seen, digest(&SHA256, &good.der).as_ref());
@@ -30,9 +25,7 @@ async fn only_a_client_with_a_valid_certificate_of_the_right_authority_gets_in()
         ("server certificate", Some(&server_as_client)),
     ] {
         let (client, base) = http_client(&running, pki.client_config(own));
-        let request = client
-            .request(Method::GET, &format!("{base}/v1/who"))
-            .unwrap();
+        let request = client.request(Method::GET, &format!("{base}/v1/who")).unwrap();
         assert!(request.send().await.is_err(), "{name}");
     }
 }
@@ -42,9 +35,7 @@ fn tls12_only(pki: &TestPki, own: &TestCertificate) -> ClientConfig {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_file(pki.ca_file()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_file(pki.ca_file()).unwrap()).unwrap();
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()
@@ -85,20 +76,11 @@ async fn a_client_of_ours_reaches_named_hosts_only_and_follows_no_redirect() {
         let refused = client.request(Method::GET, url);
         assert!(matches!(refused, Err(HttpError::HostNotPermitted)), "{url}");
     }
-    let moved = client
-        .request(Method::GET, &format!("{base}/v1/elsewhere"))
-        .unwrap();
+    let moved = client.request(Method::GET, &format!("{base}/v1/elsewhere")).unwrap();
     assert_eq!(moved.send().await.unwrap().status().as_u16(), 302);
-    let answer = client
-        .request(Method::GET, &format!("{base}/v1/who"))
-        .unwrap()
-        .send()
-        .await;
+    let answer = client.request(Method::GET, &format!("{base}/v1/who")).unwrap().send().await;
     let capped = read_capped(answer.unwrap(), 3).await;
-    assert!(matches!(
-        capped,
-        Err(HttpError::AnswerTooLarge { bytes_max: 3 })
-    ));
+    assert!(matches!(capped, Err(HttpError::AnswerTooLarge { bytes_max: 3 })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,10 +99,7 @@ async fn the_inside_speaks_plain_http_and_a_request_to_stop_ends_the_server() {
     })
     .await
     .unwrap();
-    assert!(
-        text.starts_with("HTTP/1.1 200") && text.ends_with("nobody"),
-        "{text}"
-    );
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("nobody"), "{text}");
     assert!(!text.contains("strict-transport-security"));
     running.trigger.request();
     let ended = tokio::time::timeout(Duration::from_secs(5), running.server).await;
@@ -138,22 +117,11 @@ fn a_listener_without_the_files_it_needs_is_refused_by_the_name_of_the_key() {
     };
     assert!(error(Kind::Machines, &complete).is_ok());
     let without_roots = error(Kind::Machines, &public(&complete)).unwrap_err();
-    assert!(
-        without_roots.contains("listener.machines.client_ca_file"),
-        "{without_roots}"
-    );
-    assert!(
-        error(Kind::Public, &complete)
-            .unwrap_err()
-            .contains("client_ca_file")
-    );
+    assert!(without_roots.contains("listener.machines.client_ca_file"), "{without_roots}");
+    assert!(error(Kind::Public, &complete).unwrap_err().contains("client_ca_file"));
     let mut missing = complete.clone();
     missing.key_file = pki.folder().join("absent.key");
-    assert!(
-        error(Kind::Machines, &missing)
-            .unwrap_err()
-            .contains("absent.key")
-    );
+    assert!(error(Kind::Machines, &missing).unwrap_err().contains("absent.key"));
 }
 
 #[test]

@@ -20,23 +20,16 @@ async fn path_tricks_are_refused_before_routing() {
         "/v1/who\\",
         "/v1/%ff",
     ] {
-        let answer = exchange(running.address, tls.clone(), get_of(path), Duration::ZERO)
-            .await
-            .unwrap();
+        let answer =
+            exchange(running.address, tls.clone(), get_of(path), Duration::ZERO).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
         let ours = answer.contains("application/problem+json")
             && answer.contains("/problems/path-not-canonical");
         // The parser of the framework refuses some of them even before us.
-        assert!(
-            ours || answer.contains("content-length: 0"),
-            "{path}: {answer}"
-        );
+        assert!(ours || answer.contains("content-length: 0"), "{path}: {answer}");
     }
     let refused = running.metrics.render();
-    assert!(
-        refused.contains("hocba_http_refused_paths_total{listener=\"public\"} 1"),
-        "{refused}"
-    );
+    assert!(refused.contains("hocba_http_refused_paths_total{listener=\"public\"} 1"), "{refused}");
     assert!(!refused.contains("who;"), "no raw path in the figures");
 }
 
@@ -46,18 +39,10 @@ async fn every_refusal_is_a_problem_in_both_languages_with_the_security_headers(
     let running = start(Kind::Public, &public(&settings(&pki, &pki.server())));
     let (client, base) = http_client(&running, pki.client_config(None));
     let post = |path: &str, body: &'static str| {
-        let request = client
-            .request(Method::POST, &format!("{base}{path}"))
-            .unwrap();
-        request
-            .header("content-type", "application/json")
-            .body(body)
+        let request = client.request(Method::POST, &format!("{base}{path}")).unwrap();
+        request.header("content-type", "application/json").body(body)
     };
-    let get = |path: &str| {
-        client
-            .request(Method::GET, &format!("{base}{path}"))
-            .unwrap()
-    };
+    let get = |path: &str| client.request(Method::GET, &format!("{base}{path}")).unwrap();
     let big: &'static str = Box::leak("[".repeat(1_500).into_boxed_str());
     let huge: &'static str = Box::leak("[".repeat(2_500).into_boxed_str());
     let long = format!("/v1/{}", "x".repeat(300));
@@ -66,11 +51,7 @@ async fn every_refusal_is_a_problem_in_both_languages_with_the_security_headers(
         (post("/v1/who", "{}"), 405, "method-not-allowed"),
         (get("/v1/things/1"), 405, "method-not-allowed"),
         (post("/v1/things/none", "{}"), 404, "not-found"),
-        (
-            post("/v1/things/1", "{\"number\": \"Nguyễn\"}"),
-            400,
-            "malformed-json",
-        ),
+        (post("/v1/things/1", "{\"number\": \"Nguyễn\"}"), 400, "malformed-json"),
         (post("/v1/things/1", big), 413, "body-too-large"),
         (post("/v1/things/1", huge), 413, "body-too-large"),
         (get(&long), 414, "target-too-long"),
@@ -80,10 +61,7 @@ async fn every_refusal_is_a_problem_in_both_languages_with_the_security_headers(
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{kind}");
         let headers = answer.headers().clone();
-        assert_eq!(
-            headers["content-type"],
-            "application/problem+json; charset=utf-8"
-        );
+        assert_eq!(headers["content-type"], "application/problem+json; charset=utf-8");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert_eq!(headers["cache-control"], "no-store");
         assert!(headers.contains_key("x-request-id"));
@@ -97,10 +75,7 @@ async fn every_refusal_is_a_problem_in_both_languages_with_the_security_headers(
         assert_eq!(problem["type"], format!("/problems/{kind}"));
         for member in ["title", "title_en", "detail", "detail_en"] {
             let value = problem[member].as_str().unwrap();
-            assert!(
-                !value.is_empty() && !value.starts_with("problem."),
-                "{kind}: {value}"
-            );
+            assert!(!value.is_empty() && !value.starts_with("problem."), "{kind}: {value}");
         }
     }
     let figures = running.metrics.render();
@@ -118,25 +93,15 @@ async fn slow_clients_are_cut_off_at_every_stage() {
     let handshake = tokio::task::spawn_blocking(move || {
         let begin = SystemClock.monotonic();
         let mut socket = StdStream::connect(silent).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut buffer = [0; 1];
         assert_eq!(socket.read(&mut buffer).unwrap_or(0), 0);
         SystemClock.monotonic() - begin
     });
-    let slow_head: Vec<String> = "GET /v1/who HTTP/1.1\r\nhost: loc"
-        .chars()
-        .map(String::from)
-        .collect();
+    let slow_head: Vec<String> =
+        "GET /v1/who HTTP/1.1\r\nhost: loc".chars().map(String::from).collect();
     let begin = SystemClock.monotonic();
-    let head = exchange(
-        running.address,
-        tls.clone(),
-        slow_head,
-        Duration::from_millis(100),
-    )
-    .await;
+    let head = exchange(running.address, tls.clone(), slow_head, Duration::from_millis(100)).await;
     assert!(!head.is_ok_and(|text| text.contains("200 OK")));
     assert!(
         (SystemClock.monotonic() - begin) < Duration::from_secs(6),
@@ -150,9 +115,7 @@ async fn slow_clients_are_cut_off_at_every_stage() {
             .to_owned(),
     ];
     slow_body.extend(std::iter::repeat_n(" ".to_owned(), 12));
-    let body = exchange(running.address, tls, slow_body, Duration::from_millis(100))
-        .await
-        .unwrap();
+    let body = exchange(running.address, tls, slow_body, Duration::from_millis(100)).await.unwrap();
     assert!(body.starts_with("HTTP/1.1 408"), "{body}");
     assert!(body.contains("/problems/request-too-slow"), "{body}");
     assert!(handshake.await.unwrap() < Duration::from_secs(5));
