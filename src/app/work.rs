@@ -87,6 +87,7 @@ fn routes(foundation: &Foundation) -> anyhow::Result<Vec<Route>> {
         .settings
         .destination
         .iter()
+        .filter(|(_, settings)| !settings.url.is_empty())
         .map(|(name, settings)| {
             Ok(Route {
                 destination: Arc::new(National::new(name, settings)?),

@@ -46,6 +46,8 @@ fn judge_of(pinned: &Made) -> SignedReceipts {
         },
         key_cache_entries: 4,
         jws_bytes_max: 100_000,
+        sealed_bytes_max: 16_777_216,
+        sealed_nodes_max: 4_000_000,
     };
     SignedReceipts::new(Arc::new(Verifier::new(profile, settings)), &[&pinned.der])
 }

@@ -36,6 +36,8 @@ pub(super) fn signature_settings() -> signature::Settings {
         },
         key_cache_entries: 16,
         jws_bytes_max: 65_536,
+        sealed_bytes_max: 16_777_216,
+        sealed_nodes_max: 4_000_000,
     }
 }
 
