@@ -253,7 +253,8 @@ GRANT SELECT ON hocba.record, hocba.batch_repeat TO hocba_intake;
 GRANT SELECT, INSERT ON hocba.batch_repeat TO hocba_work;
 GRANT SELECT, UPDATE ON hocba.batch TO hocba_work;
 GRANT SELECT ON hocba.batch_chunk TO hocba_work;
-GRANT SELECT, INSERT, UPDATE ON hocba.record, hocba.record_source, hocba.directory TO hocba_work;
+GRANT SELECT, INSERT, UPDATE ON hocba.record, hocba.record_source TO hocba_work;
+GRANT SELECT, INSERT ON hocba.directory TO hocba_work;
 GRANT SELECT, INSERT ON hocba.record_body TO hocba_work;
 GRANT SELECT ON hocba.record, hocba.record_body, hocba.directory TO hocba_query;
 GRANT SELECT (participant_id, school_year, batch_id, received_at, format, body_bytes, announced, state,

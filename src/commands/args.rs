@@ -263,7 +263,9 @@ fn localise(command: clap::Command, lang: Lang, path: &str) -> clap::Command {
         let key = if has(&own) { own } else { format!("cli.arg.{id}") };
         let heading =
             if arg.is_positional() { "cli.heading-arguments" } else { "cli.heading-options" };
-        arg.help(say(&key)).help_heading(say(heading)).hide_possible_values(true)
+        let takes_value = arg.get_action().takes_values();
+        let arg = arg.help(say(&key)).help_heading(say(heading));
+        if takes_value { arg.hide_possible_values(true) } else { arg }
     });
     let usage = command.render_usage().to_string();
     let usage = usage
