@@ -3,5 +3,6 @@
 mod command_line;
 mod contract;
 mod intake;
+mod national;
 mod privacy;
 mod verification;

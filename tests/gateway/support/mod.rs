@@ -40,12 +40,14 @@ impl World {
         let provinces: Vec<String> = PROVINCES.iter().map(|code| (*code).to_owned()).collect();
         let installation =
             Installation::prepare(folder.path(), &provinces, Ports::Any).await.unwrap();
-        let mut configuration: toml::Table =
-            std::fs::read_to_string(&installation.config).unwrap().parse().unwrap();
-        merge(&mut configuration, extra.parse().unwrap());
-        std::fs::write(&installation.config, configuration.to_string()).unwrap();
+        add(&installation, extra);
         let roles = Roles::start_with(Path::new(PROGRAM), &installation).await.unwrap();
         Self { installation, roles, _folder: folder }
+    }
+
+    /// Add to the configuration; roles started from now on read it.
+    pub fn configure(&self, extra: &str) {
+        add(&self.installation, extra);
     }
 
     /// Connect as the machine of `province`.
@@ -137,6 +139,13 @@ impl World {
             })
             .collect()
     }
+}
+
+fn add(installation: &Installation, extra: &str) {
+    let text = std::fs::read_to_string(&installation.config).unwrap();
+    let mut configuration: toml::Table = text.parse().unwrap();
+    merge(&mut configuration, extra.parse().unwrap());
+    std::fs::write(&installation.config, configuration.to_string()).unwrap();
 }
 
 fn merge(base: &mut toml::Table, over: toml::Table) {
