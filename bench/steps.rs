@@ -12,7 +12,7 @@ use hocba::intake::canonical::{self, Lines};
 use hocba::intake::source::{Failure, decoded};
 use hocba::intake::{Format, ministry};
 use hocba::map::{self, Event, Stamp};
-use hocba::pipeline::examine::{BatchContext, Examiner, Item, Source, purpose_of, vietnam_date};
+use hocba::pipeline::examine::{BatchContext, Examiner, Item, Source, vietnam_date};
 use hocba::platform::clock::{Clock, SystemClock};
 use hocba::signature::{SignerBlock, seal_element};
 use hocba::transcript::{RecordId, Transcript, ValidTranscript};
@@ -273,7 +273,8 @@ impl Bench {
 
     fn trust(&self, signers: &[SignerBlock], now: Timestamp) -> anyhow::Result<()> {
         for signer in signers {
-            let purpose = purpose_of(&self.examiner.verifier, &signer.role);
+            let purpose =
+                hocba::trust::roles::purpose_of(self.examiner.verifier.profile(), &signer.role);
             let verdict = self.examiner.anchors.check(
                 &signer.certificate,
                 &signer.chain,

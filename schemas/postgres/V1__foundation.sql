@@ -99,6 +99,8 @@ CREATE TABLE hocba.batch (
     rejected        integer NOT NULL DEFAULT 0,
     held            integer NOT NULL DEFAULT 0,
     accepted        integer NOT NULL DEFAULT 0,
+    -- Held records whose transcript was accepted later; they are no longer counted in held.
+    superseded      integer NOT NULL DEFAULT 0,
     next_position   integer NOT NULL DEFAULT 0,
     refusal         jsonb,
     finished_at     timestamptz,
@@ -183,7 +185,6 @@ CREATE TABLE hocba.record_source (
     source_sha256  bytea NOT NULL CHECK (length(source_sha256) = 32),
     school_year    smallint NOT NULL,
     record_id      uuid NOT NULL,
-    rejected       boolean NOT NULL,
     PRIMARY KEY (participant_id, source_sha256)
 );
 
@@ -212,6 +213,7 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE INDEX record_held ON hocba.record (participant_id, transcript_code) WHERE state = 'HELD';
 CREATE INDEX batch_open ON hocba.batch (received_at) WHERE state IN ('RECEIVED', 'PROCESSING');
 
 CREATE TRIGGER record_body_frozen BEFORE UPDATE ON hocba.record_body
@@ -258,6 +260,6 @@ GRANT SELECT, INSERT ON hocba.directory TO hocba_work;
 GRANT SELECT, INSERT ON hocba.record_body TO hocba_work;
 GRANT SELECT ON hocba.record, hocba.record_body, hocba.directory TO hocba_query;
 GRANT SELECT (participant_id, school_year, batch_id, received_at, format, body_bytes, announced, state,
-              received, duplicates, rejected, held, accepted, finished_at) ON hocba.batch TO hocba_watch;
+              received, duplicates, rejected, held, accepted, superseded, finished_at) ON hocba.batch TO hocba_watch;
 GRANT SELECT (participant_id, school_year, record_id, batch_id, position, level, circular, state, status,
               violations, received_at) ON hocba.record TO hocba_watch;

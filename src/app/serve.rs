@@ -109,20 +109,12 @@ async fn parts(foundation: &Foundation) -> anyhow::Result<Parts> {
     let codes = Arc::new(Codes::load(&foundation.tables)?);
     let clock = || Arc::clone(&foundation.clock);
     let access = Arc::new(Access::new(query_pool.clone(), clock(), &settings.access));
-    let organisations = verifier
-        .profile()
-        .signers
-        .iter()
-        .filter(|rule| rule.organisation)
-        .map(|rule| rule.tag.clone())
-        .collect();
     let evidence = EvidenceReader::new(
         Arc::clone(&vault),
         Arc::clone(&verifier),
         Arc::new(ministry::Profile::load(&foundation.tables)?),
         settings.intake.line.clone(),
         anchors,
-        organisations,
         settings.query.source_bytes_max,
     );
     let answerer = Answerer::new(

@@ -21,7 +21,7 @@ pub fn run(config: Option<&Path>, show: bool, lang: Lang) -> anyhow::Result<()> 
     query::Catalogue::load(&tables)?;
     crate::app::parts::verifier(&tables, &settings.signature)?;
     if show {
-        println!("{settings:#?}");
+        put!("{settings:#?}");
     }
     eprintln!("{}", text(lang, "cli.config-good", &[]));
     Ok(())

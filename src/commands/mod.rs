@@ -1,5 +1,15 @@
 //! Runs each command of the command line and turns its result into an exit code.
 
+/// Print a line of data on standard output; a reader that has gone away (`| head`) ends the program in peace.
+macro_rules! put {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        if writeln!(std::io::stdout(), $($part)*).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+
 pub mod args;
 pub mod check_config;
 pub mod demo;
@@ -128,6 +138,7 @@ fn verify_files(
     let tools = verify::Tools {
         verifier: parts::verifier(&tables, &settings.signature)?,
         anchors: Anchors::load(trust)?,
+        ministry: crate::intake::ministry::Profile::load(&tables)?,
         lines: settings.intake.line.clone(),
         at,
     };

@@ -9,7 +9,7 @@ use crate::synthetic::pki::Pki;
 pub fn run(args: &PkiArgs, lang: Lang) -> anyhow::Result<()> {
     let layout = Pki::create(&args.dir, &args.provinces, &SystemClock)?;
     for entry in layout.entries() {
-        println!("{}\t{}\t{}", entry.id, layout.certificate_path(entry).display(), entry.sha256);
+        put!("{}\t{}\t{}", entry.id, layout.certificate_path(entry).display(), entry.sha256);
     }
     eprintln!("{}", text(lang, "cli.pki-done", &[]));
     Ok(())

@@ -37,7 +37,7 @@ pub async fn run(args: &PushArgs, lang: Lang) -> anyhow::Result<bool> {
     say(lang, acknowledged, &[("batch", &batch_id), ("records", &records)]);
     if args.no_wait {
         if args.json {
-            println!("{receipt}");
+            put!("{receipt}");
         }
         return Ok(true);
     }
@@ -173,7 +173,7 @@ fn report(
     if args.json {
         status["results"] = Value::Array(results);
         status["receipt"] = receipt["receipt"].clone();
-        println!("{status}");
+        put!("{status}");
         return Ok(!refused && !bad);
     }
     if refused {
@@ -191,7 +191,7 @@ fn report(
         ("held", held),
         ("accepted", accepted),
     ];
-    println!("{}", text(lang, "push.summary", &figures));
+    put!("{}", text(lang, "push.summary", &figures));
     show_violations(lang, &results);
     Ok(!bad)
 }
@@ -210,7 +210,7 @@ fn show_violations(lang: Lang, results: &[Value]) {
                 continue;
             }
             if shown == SHOWN_MAX {
-                println!("{}", text(lang, "push.more", &[]));
+                put!("{}", text(lang, "push.more", &[]));
                 return;
             }
             shown += 1;
@@ -226,7 +226,7 @@ fn show_violations(lang: Lang, results: &[Value]) {
                 ("place", &place),
                 ("message", &message),
             ];
-            println!("{}", text(lang, "push.violation", &args));
+            put!("{}", text(lang, "push.violation", &args));
         }
     }
 }

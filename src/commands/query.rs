@@ -24,9 +24,9 @@ pub async fn run(args: &QueryArgs, lang: Lang) -> anyhow::Result<bool> {
         .body(request.to_string());
     let answer = gateway.send(sent).await?.expect_success(lang)?;
     if args.json {
-        println!("{answer}");
+        put!("{answer}");
     } else {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        put!("{}", serde_json::to_string_pretty(&answer)?);
     }
     Ok(answer["verdict"] == "valid")
 }

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::WrongUse;
 use super::args::VerifyArgs;
 use crate::intake::canonical::{self, Lines};
-use crate::pipeline::examine::purpose_of;
+use crate::intake::ministry;
 use crate::platform::texts::{Lang, both, text};
-use crate::signature::{Inherited, Verifier};
-use crate::trust::{Anchors, CertificateVerdict, Decision, SignerPurpose};
+use crate::signature::{Inherited, SignerBlock, Verifier};
+use crate::transcript::Transcript;
+use crate::trust::{Anchors, CertificateVerdict, Decision, SignerPurpose, roles};
 
 /// Bytes looked at to tell what a file is.
 const PEEK_BYTES: usize = 4 * 1024;
@@ -27,6 +28,8 @@ pub struct Tools {
     pub verifier: Verifier,
     /// Believed signers of schools and departments.
     pub anchors: Anchors,
+    /// The Ministry's tags.
+    pub ministry: ministry::Profile,
     /// Limits of lines of JSON.
     pub lines: canonical::Settings,
     /// Time of the check; a certificate is judged at the signing time, no later than this.
@@ -72,7 +75,7 @@ pub fn run(args: &VerifyArgs, tools: &Tools, lang: Lang) -> anyhow::Result<Decis
     }
     let overall = worst(reports.iter().map(|report| report.verdict));
     if args.json {
-        println!("{}", serde_json::json!({ "verdict": overall, "files": reports }));
+        put!("{}", serde_json::json!({ "verdict": overall, "files": reports }));
     } else {
         for report in &reports {
             print_report(report, lang);
@@ -203,19 +206,23 @@ fn check_record(
 ) {
     match tools.verifier.verify_record(bytes, inherited) {
         Ok(verified) => {
-            for signer in &verified.signers {
-                let place = format!("record {number}, {}", signer.role);
-                checks.push(confirmed("signature", place.clone()));
-                let purpose = purpose_of(&tools.verifier, &signer.role);
-                let verdict = tools.anchors.check(
-                    &signer.certificate,
-                    &signer.chain,
-                    signer.signing_time,
-                    tools.at,
-                    purpose,
-                );
-                push_certificate(&verdict, place, checks);
-            }
+            let transcript = match ministry::decode(&verified.data, &tools.ministry) {
+                Ok(decoded) => decoded.transcript,
+                Err(violations) => {
+                    let place = format!("record {number}");
+                    checks.extend(
+                        violations.into_iter().map(|v| refuted("line", place.clone(), v.rule)),
+                    );
+                    Transcript::default()
+                }
+            };
+            check_signers(
+                &verified.signers,
+                &transcript,
+                &format!("record {number}"),
+                tools,
+                checks,
+            );
         }
         Err(faults) => {
             for fault in faults {
@@ -250,23 +257,39 @@ fn check_line(octets: &[u8], number: u64, tools: &Tools, checks: &mut Vec<Check>
             return;
         }
     };
+    let mut signers = Vec::with_capacity(line.signatures.len());
     for (role, token) in &line.signatures {
-        let place = format!("line {number}, {role}");
         match tools.verifier.verify_detached(token, &line.record_octets) {
-            Err(fault) => checks.push(refuted("signature", place, fault.code().to_owned())),
-            Ok(jws) => {
-                checks.push(confirmed("signature", place.clone()));
-                let purpose = purpose_of(&tools.verifier, role);
-                let verdict = tools.anchors.check(
-                    &jws.certificate,
-                    &jws.chain,
-                    jws.signing_time,
-                    tools.at,
-                    purpose,
-                );
-                push_certificate(&verdict, place, checks);
+            Ok(jws) => signers.push(jws.into_block(role)),
+            Err(fault) => {
+                let place = format!("line {number}, {role}");
+                checks.push(refuted("signature", place, fault.code().to_owned()));
             }
         }
+    }
+    check_signers(&signers, &line.transcript, &format!("line {number}"), tools, checks);
+}
+
+fn check_signers(
+    signers: &[SignerBlock],
+    transcript: &Transcript,
+    place: &str,
+    tools: &Tools,
+    checks: &mut Vec<Check>,
+) {
+    let profile = tools.verifier.profile();
+    let verdicts = roles::judge(&tools.anchors, profile, signers, tools.at);
+    for (signer, verdict) in signers.iter().zip(&verdicts) {
+        let place = format!("{place}, {}", signer.role);
+        checks.push(confirmed("signature", place.clone()));
+        push_certificate(verdict, place, checks);
+    }
+    for fault in roles::check(profile, signers, &verdicts, transcript) {
+        checks.push(refuted(
+            "role",
+            format!("{place}, {}", fault.role),
+            format!("trust.{}", fault.code),
+        ));
     }
 }
 
@@ -335,15 +358,15 @@ fn print_report(report: &Report, lang: Lang) {
         Decision::Refuted => text(lang, "verify.refuted", &[]),
         Decision::CannotDecide => text(lang, "verify.undecided", &[]),
     };
-    println!("{}: {}", report.file.display(), word(report.verdict));
+    put!("{}: {}", report.file.display(), word(report.verdict));
     for check in &report.checks {
         let name = text(lang, &format!("verify.check-{}", check.check), &[]);
         match &check.reason {
             None => {
-                println!("  {} · {} · {}", word(check.verdict), place_in(lang, &check.place), name)
+                put!("  {} · {} · {}", word(check.verdict), place_in(lang, &check.place), name)
             }
             Some(reason) => {
-                println!(
+                put!(
                     "  {} · {} · {} · {}",
                     word(check.verdict),
                     place_in(lang, &check.place),

@@ -85,7 +85,7 @@ impl Row {
             refused: counts.refused,
             in_flight: counts.in_flight,
             parked: counts.parked,
-            superseded: counts.superseded,
+            superseded: sums.superseded + counts.superseded,
         }
     }
 

@@ -32,6 +32,8 @@ pub struct IntakeSums {
     pub held: u64,
     /// Accepted records.
     pub accepted: u64,
+    /// Held records whose transcript was accepted when it came again.
+    pub superseded: u64,
 }
 
 /// What intake counted in one span of time.
@@ -140,7 +142,7 @@ pub async fn intake_sums(pool: &Pool) -> Result<Vec<IntakeSums>, DatabaseError> 
     let rows = client
         .query(
             "SELECT participant_id, sum(received)::bigint, sum(duplicates)::bigint, sum(rejected)::bigint,
-                    sum(held)::bigint, sum(accepted)::bigint
+                    sum(held)::bigint, sum(accepted)::bigint, sum(superseded)::bigint
              FROM hocba.batch GROUP BY participant_id ORDER BY participant_id",
             &[],
         )
@@ -154,6 +156,7 @@ pub async fn intake_sums(pool: &Pool) -> Result<Vec<IntakeSums>, DatabaseError> 
             rejected: count(row.get(3)),
             held: count(row.get(4)),
             accepted: count(row.get(5)),
+            superseded: count(row.get(6)),
         })
         .collect())
 }

@@ -172,6 +172,8 @@ pub struct BatchStatus {
     held: i32,
     /// New records accepted and sealed.
     accepted: i32,
+    /// Records that were held and whose transcript was accepted when it came again.
+    superseded: i32,
     /// Why the batch was refused whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
@@ -188,7 +190,7 @@ pub struct BatchStatus {
 pub struct RecordResult {
     /// Place in the batch, from 0.
     position: i32,
-    /// `accepted`, `held`, `rejected` or `duplicate`.
+    /// `accepted`, `held`, `rejected`, `duplicate`, or `superseded`: held, and accepted when it came again.
     outcome: &'static str,
     /// What became of the record when it was received first, for a duplicate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,6 +263,7 @@ fn shape(
         rejected: batch.progress.rejected,
         held: batch.progress.held,
         accepted: batch.progress.accepted,
+        superseded: batch.progress.superseded,
         refusal: batch.refusal,
         results: results.into_iter().map(shape_result).collect(),
         next_from,
@@ -271,6 +274,7 @@ fn shape_result(row: store::ResultRow) -> RecordResult {
     let word = |state: &str| match state {
         "REJECTED" => "rejected",
         "HELD" => "held",
+        "SUPERSEDED" => "superseded",
         _ => "accepted",
     };
     let (outcome, first_outcome) = match row.state.strip_prefix("DUPLICATE-") {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub chunk_bytes: usize,
     /// Bodies received at the same time by one process.
     pub uploads_max: usize,
+    /// Bodies of one participant received at the same time by one process.
+    pub uploads_per_participant_max: usize,
     /// Hours after which pieces of an interrupted upload are removed.
     pub abandoned_upload_h: u32,
     /// The Ministry's `content` envelope.

@@ -190,6 +190,7 @@ mod tests {
             batch_records_max: 10,
             chunk_bytes: 100,
             uploads_max: 1,
+            uploads_per_participant_max: 1,
             abandoned_upload_h: 1,
             content: envelope::Settings { quotes: envelope::Quotes::Plain, inflated_bytes_max },
             line: canonical::Settings { line_bytes_max: 1000, rows_max: 10, value_chars_max: 100 },

@@ -99,6 +99,8 @@ pub async fn insert_batch(tx: &Transaction<'_>, batch: &NewBatch<'_>) -> Result<
 pub struct EarlierUse {
     /// SHA-256 of the body it came with.
     pub body_sha256: Vec<u8>,
+    /// Format and encoding it came in.
+    pub form: (Format, Encoding),
     /// The exact bytes answered then.
     pub receipt: Vec<u8>,
 }
@@ -134,14 +136,18 @@ pub async fn earlier_use(
 ) -> Result<Option<EarlierUse>, DatabaseError> {
     let row = tx
         .query_opt(
-            "SELECT i.body_sha256, b.receipt FROM hocba.idempotency i
+            "SELECT i.body_sha256, b.receipt, b.format, b.encoding FROM hocba.idempotency i
              JOIN hocba.batch b ON b.participant_id = i.participant_id AND b.school_year = i.school_year
                                AND b.batch_id = i.batch_id
              WHERE i.participant_id = $1 AND i.key_sha256 = $2",
             &[&participant_id, &key_sha256.as_slice()],
         )
         .await?;
-    Ok(row.map(|row| EarlierUse { body_sha256: row.get(0), receipt: row.get(1) }))
+    Ok(row.map(|row| EarlierUse {
+        body_sha256: row.get(0),
+        receipt: row.get(1),
+        form: (Format::from_name(row.get(2)), Encoding::from_name(row.get(3))),
+    }))
 }
 
 /// A batch taken for processing.
@@ -235,6 +241,8 @@ pub struct Progress {
     pub held: i32,
     /// New records accepted and sealed.
     pub accepted: i32,
+    /// Held records whose transcript was accepted later; read only.
+    pub superseded: i32,
     /// First position after the chunk.
     pub next_position: i32,
 }
@@ -269,6 +277,24 @@ pub async fn advance(
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// Move held records of earlier batches to superseded, one for each time a batch is named.
+pub async fn count_superseded(
+    tx: &Transaction<'_>,
+    participant_id: i32,
+    batch_ids: &[Uuid],
+) -> Result<(), DatabaseError> {
+    if !batch_ids.is_empty() {
+        tx.execute(
+            "UPDATE hocba.batch b SET held = held - n.times, superseded = superseded + n.times
+             FROM (SELECT id, count(*)::int AS times FROM unnest($2::uuid[]) AS u(id) GROUP BY id) AS n
+             WHERE b.participant_id = $1 AND b.batch_id = n.id",
+            &[&participant_id, &batch_ids],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// End a batch: `DONE`, or `REFUSED` whole with the problem; false when another claim has taken over.
@@ -320,7 +346,7 @@ pub async fn load_batch(
     let row = tx
         .query_opt(
             "SELECT state, received_at, announced, received, duplicates, rejected, held, accepted,
-                    next_position, refusal, finished_at
+                    next_position, refusal, finished_at, superseded
              FROM hocba.batch WHERE participant_id = $1 AND school_year = $2 AND batch_id = $3",
             &[&key.participant_id, &key.school_year, &key.batch_id],
         )
@@ -336,6 +362,7 @@ pub async fn load_batch(
             held: row.get(6),
             accepted: row.get(7),
             next_position: row.get(8),
+            superseded: row.get(11),
         },
         refusal: row.get(9),
         finished_at: row.get(10),

@@ -1,6 +1,7 @@
 //! Takes one body piece by piece: stores it sealed, checks it while it arrives, acknowledges after commit.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{self, SHA256};
 use deadpool_postgres::Pool;
@@ -31,6 +32,7 @@ pub struct Intake {
     clock: SharedClock,
     settings: Arc<Settings>,
     uploads: Arc<Semaphore>,
+    shares: Arc<Mutex<HashMap<i32, usize>>>,
 }
 
 /// What a client says about a body before it sends it.
@@ -66,7 +68,7 @@ impl Intake {
         settings: Arc<Settings>,
     ) -> Self {
         let uploads = Arc::new(Semaphore::new(settings.uploads_max));
-        Self { pool, vault, verifier, signer, clock, settings, uploads }
+        Self { pool, vault, verifier, signer, clock, settings, uploads, shares: Arc::default() }
     }
 
     /// Return the settings.
@@ -81,6 +83,7 @@ impl Intake {
 
     /// Begin to receive a body; refuses when too many arrive at the same time.
     pub fn begin(&self, declared: Declared) -> Result<Upload<'_>, IntakeError> {
+        let share = self.share_of(declared.participant_id)?;
         let permit =
             Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| IntakeError::Busy)?;
         let batch_id = uuid_at(self.clock.now());
@@ -103,7 +106,19 @@ impl Intake {
             pieces: Some(pieces),
             checker,
             _permit: permit,
+            _share: share,
         })
+    }
+
+    // Slow clients of one participant fill their own share and leave the others' alone.
+    fn share_of(&self, participant_id: i32) -> Result<Share, IntakeError> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = shares.entry(participant_id).or_default();
+        if *taken >= self.settings.uploads_per_participant_max {
+            return Err(IntakeError::Busy);
+        }
+        *taken += 1;
+        Ok(Share { shares: Arc::clone(&self.shares), participant_id })
     }
 
     /// Remove the pieces of uploads that a crash cut off, for one participant.
@@ -120,6 +135,24 @@ impl Intake {
     }
 }
 
+/// One upload's part of its participant's share; given back when dropped.
+struct Share {
+    shares: Arc<Mutex<HashMap<i32, usize>>>,
+    participant_id: i32,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = shares.get_mut(&self.participant_id) {
+            *taken -= 1;
+            if *taken == 0 {
+                shares.remove(&self.participant_id);
+            }
+        }
+    }
+}
+
 /// A body that is arriving.
 pub struct Upload<'a> {
     intake: &'a Intake,
@@ -132,6 +165,7 @@ pub struct Upload<'a> {
     pieces: Option<mpsc::Sender<Vec<u8>>>,
     checker: JoinHandle<Result<Checked, IntakeError>>,
     _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Upload<'_> {
@@ -227,7 +261,10 @@ impl Upload<'_> {
         let tx = begin_for(&mut client, self.key.participant_id).await?;
         match store::earlier_use(&tx, self.key.participant_id, key_sha256).await? {
             None => Ok(None),
-            Some(earlier) if earlier.body_sha256 == body_sha256 => {
+            Some(earlier)
+                if earlier.body_sha256 == body_sha256
+                    && earlier.form == (self.declared.format, self.declared.encoding) =>
+            {
                 Ok(Some(Acknowledged { receipt: earlier.receipt, replayed: true }))
             }
             Some(_) => Err(IntakeError::KeyReused),

@@ -20,7 +20,7 @@ use crate::transcript::{
     Circular, Field, Level, PersonalNumber, Place, RecordId, SchoolYear, Severity, Transcript,
     TranscriptCode, ValidTranscript, Violation,
 };
-use crate::trust::{Anchors, Decision, SignerPurpose};
+use crate::trust::{Anchors, Decision, roles};
 use crate::validate::{self, Checked, Rules};
 use crate::vault::{Context, SubjectRef, Vault, VaultError};
 
@@ -254,7 +254,9 @@ impl Examiner {
         };
         let reports: Vec<_> = violations
             .iter()
-            .map(|violation| violation.report(self.pointer(&violation.place, &draft)))
+            .map(|violation| {
+                violation.report(self.pointer(&violation.place, draft.is_xml, draft.family))
+            })
             .collect();
         Ok(NewRecord {
             record_id: draft.record_id,
@@ -303,8 +305,9 @@ impl Examiner {
                 .map(|fault| outside_rule("signature", fault.code(), fault.role.as_deref()))
                 .collect::<Vec<_>>()
         })?;
-        let mut violations = self.check_signers(&verified.signers, received_at);
         let decoded = ministry::decode(&verified.data, &self.ministry)?;
+        let mut violations =
+            self.check_signers(&verified.signers, &decoded.transcript, received_at);
         violations.extend(decoded.warnings);
         Ok(Opened {
             family: decoded.family,
@@ -322,15 +325,7 @@ impl Examiner {
         let mut faults = Vec::new();
         for (role, token) in &line.signatures {
             match self.verifier.verify_detached(token, &line.record_octets) {
-                Ok(verified) => signers.push(SignerBlock {
-                    role: role.clone(),
-                    signing_time: verified.signing_time,
-                    signed_on: None,
-                    personal_number: None,
-                    certificate: verified.certificate,
-                    chain: verified.chain,
-                    subject_name: verified.subject_name,
-                }),
+                Ok(verified) => signers.push(verified.into_block(role)),
                 Err(fault) => faults.push(outside_rule("signature", fault.code(), Some(role))),
             }
         }
@@ -340,23 +335,22 @@ impl Examiner {
         Ok(Opened {
             family: self.ministry.family_of(&line.transcript),
             octets_sha256: sha256(&line.record_octets),
-            violations: self.check_signers(&signers, received_at),
+            violations: self.check_signers(&signers, &line.transcript, received_at),
             transcript: line.transcript,
         })
     }
 
     // A signer counts only when its certificate leads to a configured anchor and fits its block.
-    fn check_signers(&self, signers: &[SignerBlock], now: Timestamp) -> Vec<Violation> {
+    fn check_signers(
+        &self,
+        signers: &[SignerBlock],
+        transcript: &Transcript,
+        now: Timestamp,
+    ) -> Vec<Violation> {
+        let profile = self.verifier.profile();
+        let verdicts = roles::judge(&self.anchors, profile, signers, now);
         let mut violations = Vec::new();
-        for signer in signers {
-            let purpose = purpose_of(&self.verifier, &signer.role);
-            let verdict = self.anchors.check(
-                &signer.certificate,
-                &signer.chain,
-                signer.signing_time,
-                now,
-                purpose,
-            );
+        for (signer, verdict) in signers.iter().zip(&verdicts) {
             let severity = match verdict.decision {
                 Decision::Confirmed => Severity::Warning,
                 Decision::Refuted => Severity::Error,
@@ -367,35 +361,25 @@ impl Examiner {
                 violation.severity = severity;
                 violations.push(violation);
             }
-            if let (Some(block), Some(certificate)) =
-                (&signer.personal_number, verdict.personal_number())
-                && block != certificate
-            {
-                violations.push(outside_rule("trust", "signer-number-differs", Some(&signer.role)));
-            }
         }
+        let faults = roles::check(profile, signers, &verdicts, transcript);
+        violations.extend(
+            faults.into_iter().map(|fault| outside_rule("trust", fault.code, Some(&fault.role))),
+        );
         violations
     }
 
-    // The sender finds the place in the document as it was sent: tags of the XML, or members of the line.
-    fn pointer(&self, place: &Place, draft: &Draft<'_>) -> String {
+    /// Say where `place` is in the document as it was sent: tags of the XML, or members of the line.
+    pub fn pointer(&self, place: &Place, is_xml: bool, family: Option<Family>) -> String {
         match place {
-            _ if draft.is_xml => {
-                ministry::pointer(&self.ministry, draft.family.unwrap_or(Family::Primary), place)
+            _ if is_xml => {
+                ministry::pointer(&self.ministry, family.unwrap_or(Family::Primary), place)
             }
             Place::Path(_) | Place::Signer(_) => place.pointer(),
             Place::Entry(..) | Place::General(_) | Place::Record => {
                 format!("/record{}", place.pointer())
             }
         }
-    }
-}
-
-/// Say as what a certificate signs in the block `role`.
-pub fn purpose_of(verifier: &Verifier, role: &str) -> SignerPurpose {
-    match verifier.profile().signer(role) {
-        Some(rule) if rule.organisation => SignerPurpose::Organisation,
-        _ => SignerPurpose::Person,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Processes received batches: list signature first, then every record, one transaction per chunk.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::chunks::{Chunk, ChunkReader, Opener};
 use super::examine::{BatchContext, ExamineError, Examiner};
 use crate::audit::{self, Leaf};
+use crate::intake::ministry::Family;
 use crate::intake::source::{Failure, SourceError};
 use crate::intake::store::{ClaimedBatch, Progress, Repeat};
 use crate::intake::{self, Format, IntakeError};
@@ -19,8 +20,8 @@ use crate::outbox::{self, NewEntry};
 use crate::platform::database::{DatabaseError, begin_for};
 use crate::platform::problem::Problem;
 use crate::platform::shutdown::Shutdown;
-use crate::register::{self, NewRecord, RecordState};
-use crate::transcript::{Place, Severity, Violation};
+use crate::register::{self, Known, NewRecord, RecordState};
+use crate::transcript::{Level, Place, Severity, Violation};
 use crate::trust::SignerPurpose;
 
 /// Settings of the section `[process]`.
@@ -210,18 +211,34 @@ impl Processor {
         let participant = batch.key.participant_id;
         let (mut fresh, mut repeats) = split_repeats(&mut records);
         let known = register::store::claim_sources(&tx, participant, &refs(&fresh)).await?;
+        // Something rejected or held before may pass today; everything else that is known is a repeat.
+        let repeat = |record: &NewRecord, first: &Known| Repeat {
+            position: record.position,
+            record_year: first.school_year,
+            record_id: first.record_id,
+        };
         fresh.retain(|record| match known.get(&record.source_sha256) {
-            Some(first) => {
-                repeats.push(Repeat {
-                    position: record.position,
-                    record_year: first.school_year,
-                    record_id: first.record_id,
-                });
+            Some(first) if !first.open || record.state != RecordState::Sealed => {
+                repeats.push(repeat(record, first));
                 false
             }
-            None => true,
+            _ => true,
         });
-        self.claim_codes(&tx, participant, &mut fresh).await?;
+        self.claim_codes(&tx, batch, &mut fresh).await?;
+        fresh.retain(|record| match known.get(&record.source_sha256) {
+            Some(first) if record.state != RecordState::Sealed => {
+                repeats.push(repeat(record, first));
+                false
+            }
+            _ => true,
+        });
+        let (reopened, accepted): (Vec<_>, Vec<_>) = (
+            fresh.iter().filter(|record| known.contains_key(&record.source_sha256)).collect(),
+            fresh.iter().filter(|record| record.state == RecordState::Sealed).collect(),
+        );
+        register::store::reopen_sources(&tx, participant, &reopened).await?;
+        let held = register::store::supersede_held(&tx, participant, &accepted).await?;
+        intake::store::count_superseded(&tx, participant, &held).await?;
         let records = refs(&fresh);
         register::store::insert_records(
             &tx,
@@ -246,9 +263,10 @@ impl Processor {
     async fn claim_codes(
         &self,
         tx: &deadpool_postgres::Transaction<'_>,
-        participant: i32,
+        batch: &ClaimedBatch,
         fresh: &mut [NewRecord],
     ) -> Result<(), ProcessError> {
+        let participant = batch.key.participant_id;
         let mut seen = HashSet::new();
         let mut taken: HashSet<(uuid::Uuid, i32)> = HashSet::new();
         for record in fresh.iter().filter(|record| record.state == RecordState::Sealed) {
@@ -264,7 +282,6 @@ impl Processor {
             .filter(|r| r.transcript_code.is_some_and(|code| !taken.contains(&(code, r.position))))
             .collect();
         let used = register::store::claim_codes(tx, participant, &first).await?;
-        let mut rejected = Vec::new();
         for record in fresh.iter_mut().filter(|record| record.state == RecordState::Sealed) {
             let Some(code) = record.transcript_code else {
                 continue;
@@ -272,12 +289,12 @@ impl Processor {
             if used.contains(&code) || taken.contains(&(code, record.position)) {
                 record.state = RecordState::Rejected;
                 record.national = None;
-                push_violation(&mut record.violations, &code_used());
-                rejected.push(record.source_sha256);
+                let violation = code_used();
+                let is_xml = batch.format != Format::Ndjson;
+                let pointer = self.examiner.pointer(&violation.place, is_xml, family_of(record));
+                push_violation(&mut record.violations, &violation, pointer);
             }
         }
-        let rejected: Vec<&[u8]> = rejected.iter().map(<[u8; 32]>::as_slice).collect();
-        register::store::mark_sources_rejected(tx, participant, &rejected).await?;
         Ok(())
     }
 
@@ -366,19 +383,27 @@ fn refs(records: &[NewRecord]) -> Vec<&NewRecord> {
     records.iter().collect()
 }
 
-// A record that stands twice in one chunk is a repeat of its first place.
+// A record that stands twice in one chunk counts once: by its first place that passed, else by its first.
 fn split_repeats(records: &mut Vec<NewRecord>) -> (Vec<NewRecord>, Vec<Repeat>) {
-    let mut first = std::collections::HashMap::new();
+    let mut best: HashMap<[u8; 32], usize> = HashMap::new();
+    for (index, record) in records.iter().enumerate() {
+        let kept = best.entry(record.source_sha256).or_insert(index);
+        let passed = |at: usize| records[at].state == RecordState::Sealed;
+        if !passed(*kept) && passed(index) {
+            *kept = index;
+        }
+    }
+    let ids: HashMap<[u8; 32], (i16, uuid::Uuid)> = best
+        .iter()
+        .map(|(digest, at)| (*digest, (records[*at].school_year, records[*at].record_id)))
+        .collect();
     let (mut fresh, mut repeats) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records.drain(..) {
-        match first.get(&record.source_sha256) {
-            Some(&(record_year, record_id)) => {
+        match ids.get(&record.source_sha256) {
+            Some(&(record_year, record_id)) if record_id != record.record_id => {
                 repeats.push(Repeat { position: record.position, record_year, record_id });
             }
-            None => {
-                first.insert(record.source_sha256, (record.school_year, record.record_id));
-                fresh.push(record);
-            }
+            _ => fresh.push(record),
         }
     }
     (fresh, repeats)
@@ -395,6 +420,7 @@ fn count(records: &[NewRecord], repeats: usize, next_position: i32) -> Progress 
         rejected: number(RecordState::Rejected),
         held: number(RecordState::Held),
         accepted: number(RecordState::Sealed),
+        superseded: 0,
         next_position,
     }
 }
@@ -409,8 +435,13 @@ fn code_used() -> Violation {
     }
 }
 
-fn push_violation(violations: &mut serde_json::Value, violation: &Violation) {
-    let report = violation.report(violation.place.pointer());
+fn family_of(record: &NewRecord) -> Option<Family> {
+    let level = Level::from_number(record.level?)?;
+    Some(if level == Level::Primary { Family::Primary } else { Family::Secondary })
+}
+
+fn push_violation(violations: &mut serde_json::Value, violation: &Violation, pointer: String) {
+    let report = violation.report(pointer);
     if let (Some(list), Ok(report)) = (violations.as_array_mut(), serde_json::to_value(report)) {
         list.push(report);
     }

@@ -10,7 +10,7 @@ use super::verdict::Evidence;
 use crate::intake::{canonical, ministry};
 use crate::signature::{Inherited, SignerBlock, Verifier};
 use crate::transcript::{Field, Transcript, TranscriptCode};
-use crate::trust::{Anchors, Decision, SignerPurpose};
+use crate::trust::{Anchors, Decision, roles};
 use crate::vault::{Context, Vault};
 
 /// First byte of a stored record in the Ministry's XML.
@@ -45,7 +45,6 @@ pub struct EvidenceReader {
     profile: Arc<ministry::Profile>,
     line_limits: canonical::Settings,
     anchors: Arc<Anchors>,
-    organisation_roles: Vec<String>,
     source_bytes_max: usize,
 }
 
@@ -57,18 +56,9 @@ impl EvidenceReader {
         profile: Arc<ministry::Profile>,
         line_limits: canonical::Settings,
         anchors: Arc<Anchors>,
-        organisation_roles: Vec<String>,
         source_bytes_max: usize,
     ) -> Self {
-        Self {
-            vault,
-            verifier,
-            profile,
-            line_limits,
-            anchors,
-            organisation_roles,
-            source_bytes_max,
-        }
+        Self { vault, verifier, profile, line_limits, anchors, source_bytes_max }
     }
 
     /// Open `source` and verify every signature, every signer and the code again, as of `now`.
@@ -112,12 +102,8 @@ impl EvidenceReader {
         let Ok(verified) = self.verifier.verify_record(element, &Inherited::default()) else {
             return Evidence::Forged;
         };
-        let signers: Vec<Signer<'_>> = verified.signers.iter().map(Signer::of).collect();
-        if let Err(evidence) = self.believe(&signers, now) {
-            return evidence;
-        }
         match ministry::decode(&verified.data, &self.profile) {
-            Ok(decoded) => Evidence::Genuine(Box::new(decoded.transcript)),
+            Ok(decoded) => self.believe(&verified.signers, decoded.transcript, now),
             Err(_) => Evidence::Forged,
         }
     }
@@ -127,77 +113,29 @@ impl EvidenceReader {
         let Ok(line) = canonical::decode(line, &self.line_limits, rules) else {
             return Evidence::Forged;
         };
-        let mut verified = Vec::with_capacity(line.signatures.len());
+        let mut signers = Vec::with_capacity(line.signatures.len());
         for (role, token) in &line.signatures {
             match self.verifier.verify_detached(token, &line.record_octets) {
-                Ok(jws) => verified.push((role, jws)),
+                Ok(jws) => signers.push(jws.into_block(role)),
                 Err(_) => return Evidence::Forged,
             }
         }
-        let signers: Vec<Signer<'_>> = verified
-            .iter()
-            .map(|(role, jws)| Signer {
-                role,
-                certificate: &jws.certificate,
-                chain: &jws.chain,
-                signing_time: jws.signing_time,
-                personal_number: None,
-            })
-            .collect();
-        match self.believe(&signers, now) {
-            Ok(()) => Evidence::Genuine(Box::new(line.transcript)),
-            Err(evidence) => evidence,
-        }
+        self.believe(&signers, line.transcript, now)
     }
 
-    // All signers must be believed as of the time they signed.
-    fn believe(&self, signers: &[Signer<'_>], now: Timestamp) -> Result<(), Evidence> {
-        let mut doubt = false;
-        for signer in signers {
-            let purpose = if self.organisation_roles.iter().any(|role| role == signer.role) {
-                SignerPurpose::Organisation
-            } else {
-                SignerPurpose::Person
-            };
-            let verdict = self.anchors.check(
-                signer.certificate,
-                signer.chain,
-                signer.signing_time,
-                now,
-                purpose,
-            );
-            let other_person = matches!(
-                (signer.personal_number, verdict.personal_number()),
-                (Some(written), Some(certified)) if written != certified
-            );
-            match verdict.decision {
-                Decision::Refuted => return Err(Evidence::Forged),
-                _ if other_person => return Err(Evidence::Forged),
-                Decision::CannotDecide => doubt = true,
-                Decision::Confirmed => {}
-            }
+    // All signers must be believed as of the time they signed, each as who the record names.
+    fn believe(&self, signers: &[SignerBlock], transcript: Transcript, now: Timestamp) -> Evidence {
+        let profile = self.verifier.profile();
+        let verdicts = roles::judge(&self.anchors, profile, signers, now);
+        if verdicts.iter().any(|verdict| verdict.decision == Decision::Refuted)
+            || !roles::check(profile, signers, &verdicts, &transcript).is_empty()
+        {
+            return Evidence::Forged;
         }
-        if doubt { Err(Evidence::Unreadable) } else { Ok(()) }
-    }
-}
-
-struct Signer<'a> {
-    role: &'a str,
-    certificate: &'a [u8],
-    chain: &'a [Vec<u8>],
-    signing_time: Timestamp,
-    personal_number: Option<&'a str>,
-}
-
-impl<'a> Signer<'a> {
-    fn of(block: &'a SignerBlock) -> Self {
-        Self {
-            role: &block.role,
-            certificate: &block.certificate,
-            chain: &block.chain,
-            signing_time: block.signing_time,
-            personal_number: block.personal_number.as_deref(),
+        if verdicts.iter().any(|verdict| verdict.decision == Decision::CannotDecide) {
+            return Evidence::Unreadable;
         }
+        Evidence::Genuine(Box::new(transcript))
     }
 }
 

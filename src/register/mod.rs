@@ -64,4 +64,7 @@ pub struct Known {
     pub school_year: i16,
     /// Id of the record received first.
     pub record_id: Uuid,
+    /// Whether it was rejected or held, so that a better outcome may take its place: what was wrong
+    /// may have been mended on our side while the school's signed text stayed the same.
+    pub open: bool,
 }

@@ -6,16 +6,13 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Known, NewRecord, RecordState};
+use super::{Known, NewRecord};
 use crate::platform::database::DatabaseError;
 
 const BODY_SOURCE: i16 = 1;
 const BODY_NATIONAL: i16 = 2;
 
-/// Claim the source digests of `records`; returns those that had been received before.
-///
-/// A record that was rejected earlier and is not rejected now is new: its cause may have been mended
-/// on our side (an anchor, a code list) while the school's signed bytes stayed the same.
+/// Claim the source digests of `records`; returns those that had been received before, locked.
 pub async fn claim_sources(
     tx: &Transaction<'_>,
     participant_id: i32,
@@ -27,16 +24,12 @@ pub async fn claim_sources(
     let digests: Vec<&[u8]> = order.iter().map(|r| r.source_sha256.as_slice()).collect();
     let years: Vec<i16> = order.iter().map(|r| r.school_year).collect();
     let ids: Vec<Uuid> = order.iter().map(|r| r.record_id).collect();
-    let rejected: Vec<bool> = order.iter().map(|r| r.state == RecordState::Rejected).collect();
     let fresh: HashSet<Vec<u8>> = tx
         .query(
-            "INSERT INTO hocba.record_source AS s (participant_id, source_sha256, school_year, record_id, rejected)
-             SELECT $1::int, * FROM unnest($2::bytea[], $3::smallint[], $4::uuid[], $5::boolean[])
-             ON CONFLICT (participant_id, source_sha256) DO UPDATE
-                SET school_year = excluded.school_year, record_id = excluded.record_id, rejected = excluded.rejected
-                WHERE s.rejected AND NOT excluded.rejected
-             RETURNING s.source_sha256",
-            &[&participant_id, &digests, &years, &ids, &rejected],
+            "INSERT INTO hocba.record_source (participant_id, source_sha256, school_year, record_id)
+             SELECT $1::int, * FROM unnest($2::bytea[], $3::smallint[], $4::uuid[])
+             ON CONFLICT (participant_id, source_sha256) DO NOTHING RETURNING source_sha256",
+            &[&participant_id, &digests, &years, &ids],
         )
         .await?
         .iter()
@@ -48,8 +41,11 @@ pub async fn claim_sources(
     }
     let rows = tx
         .query(
-            "SELECT source_sha256, school_year, record_id FROM hocba.record_source
-             WHERE participant_id = $1 AND source_sha256 = ANY($2)",
+            "SELECT s.source_sha256, s.school_year, s.record_id, r.state IN ('REJECTED', 'HELD')
+             FROM hocba.record_source s JOIN hocba.record r ON r.participant_id = s.participant_id
+                  AND r.school_year = s.school_year AND r.record_id = s.record_id
+             WHERE s.participant_id = $1 AND s.source_sha256 = ANY($2)
+             ORDER BY s.source_sha256 FOR UPDATE OF s",
             &[&participant_id, &repeated],
         )
         .await?;
@@ -57,9 +53,52 @@ pub async fn claim_sources(
         .iter()
         .filter_map(|row| {
             let digest = <[u8; 32]>::try_from(row.get::<_, &[u8]>(0)).ok()?;
-            Some((digest, Known { school_year: row.get(1), record_id: row.get(2) }))
+            let (school_year, record_id, open) = (row.get(1), row.get(2), row.get(3));
+            Some((digest, Known { school_year, record_id, open }))
         })
         .collect())
+}
+
+/// Let the sources of `records`, which were rejected or held before, stand for these records from now on.
+pub async fn reopen_sources(
+    tx: &Transaction<'_>,
+    participant_id: i32,
+    records: &[&NewRecord],
+) -> Result<(), DatabaseError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let digests: Vec<&[u8]> = records.iter().map(|r| r.source_sha256.as_slice()).collect();
+    let years: Vec<i16> = records.iter().map(|r| r.school_year).collect();
+    let ids: Vec<Uuid> = records.iter().map(|r| r.record_id).collect();
+    tx.execute(
+        "UPDATE hocba.record_source s SET school_year = n.year, record_id = n.id
+         FROM unnest($2::bytea[], $3::smallint[], $4::uuid[]) AS n(digest, year, id)
+         WHERE s.participant_id = $1 AND s.source_sha256 = n.digest",
+        &[&participant_id, &digests, &years, &ids],
+    )
+    .await?;
+    Ok(())
+}
+
+/// End held records whose transcript has now been accepted; returns the batches they came with.
+pub async fn supersede_held(
+    tx: &Transaction<'_>,
+    participant_id: i32,
+    accepted: &[&NewRecord],
+) -> Result<Vec<Uuid>, DatabaseError> {
+    let codes: Vec<Uuid> = accepted.iter().filter_map(|record| record.transcript_code).collect();
+    if codes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx
+        .query(
+            "UPDATE hocba.record SET state = 'SUPERSEDED'
+             WHERE participant_id = $1 AND state = 'HELD' AND transcript_code = ANY($2) RETURNING batch_id",
+            &[&participant_id, &codes],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Enter the codes of sealed `records` into the directory; returns the codes that were used before.
@@ -96,22 +135,6 @@ pub async fn claim_codes(
         .map(|row| row.get(0))
         .collect();
     Ok(codes.into_iter().filter(|code| !fresh.contains(code)).collect())
-}
-
-/// Say that the sources of these records ended rejected, so that they may be sent again.
-pub async fn mark_sources_rejected(
-    tx: &Transaction<'_>,
-    participant_id: i32,
-    digests: &[&[u8]],
-) -> Result<(), DatabaseError> {
-    if !digests.is_empty() {
-        tx.execute(
-            "UPDATE hocba.record_source SET rejected = true WHERE participant_id = $1 AND source_sha256 = ANY($2)",
-            &[&participant_id, &digests],
-        )
-        .await?;
-    }
-    Ok(())
 }
 
 /// Write records and their bodies.

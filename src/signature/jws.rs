@@ -26,6 +26,21 @@ pub struct VerifiedJws {
     pub kind: Option<String>,
 }
 
+impl VerifiedJws {
+    /// Return what is known of the signer as the block `role` of a record.
+    pub fn into_block(self, role: &str) -> super::SignerBlock {
+        super::SignerBlock {
+            role: role.to_owned(),
+            signing_time: self.signing_time,
+            signed_on: None,
+            personal_number: None,
+            certificate: self.certificate,
+            chain: self.chain,
+            subject_name: self.subject_name,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct WrittenHeader<'a> {
     alg: &'a str,

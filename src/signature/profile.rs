@@ -50,6 +50,9 @@ pub struct SignerRule {
     /// Whether an organisation signs here, not a person.
     #[serde(default)]
     pub organisation: bool,
+    /// Field of the record that holds the personal number of who signs here.
+    #[serde(default)]
+    pub named_by: Option<String>,
 }
 
 /// Permitted algorithms, by their identifiers.

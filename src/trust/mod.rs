@@ -1,6 +1,7 @@
 //! Decides which signers' certificates to believe.
 
 mod anchors;
+pub mod roles;
 mod files;
 mod subject;
 

@@ -79,6 +79,12 @@ impl Role {
         Some(format!("hocba {} ended ({status}): {}", self.name, self.log_tail()))
     }
 
+    /// Forget a process that has ended; returns the name of its role.
+    pub fn let_go(&mut self) -> &'static str {
+        self.child = None;
+        self.name
+    }
+
     /// Return the last lines of the role's log.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();

@@ -213,6 +213,7 @@ async fn wait_for_processing(
         figures.held += number("held");
         figures.accepted += number("accepted");
         figures.sealed += number("accepted");
+        figures.superseded += number("superseded");
         bar.set_position(figures.received + figures.duplicates);
     }
     bar.finish_and_clear();
@@ -226,6 +227,7 @@ async fn wait_for_delivery(
 ) -> anyhow::Result<()> {
     let pool = installation.database.pool(DatabaseRole::Watch)?;
     let bar = progress(figures.sealed);
+    let superseded = figures.superseded;
     for _ in 0..LOOKS_MAX {
         let all = outbox::store::counts(&pool).await?;
         let total =
@@ -236,7 +238,7 @@ async fn wait_for_delivery(
         figures.refused = total.refused;
         figures.in_flight = total.in_flight;
         figures.parked = total.parked;
-        figures.superseded = total.superseded;
+        figures.superseded = superseded + total.superseded;
         if total.in_flight == 0 {
             bar.finish_and_clear();
             return Ok(());

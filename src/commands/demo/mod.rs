@@ -92,14 +92,17 @@ pub async fn run(args: &DemoArgs, lang: Lang) -> anyhow::Result<bool> {
     let good = judge(&figures, &installation, args, lang)?;
     summary(&figures, lang);
     if args.json {
-        println!("{}", serde_json::to_string(&figures)?);
+        put!("{}", serde_json::to_string(&figures)?);
     }
     if !args.once {
         addresses(&installation, lang);
         say(lang, "demo.stays", &[]);
-        tokio::select! {
-            () = shutdown.requested() => {}
-            failed = roles.first_to_end() => anyhow::bail!(failed),
+        while let Some(ended) = tokio::select! {
+            () = shutdown.requested() => None,
+            ended = roles.next_to_end() => Some(ended),
+        } {
+            // Whoever tries crashes ends a role by hand and starts it again by hand.
+            say(lang, "demo.role-ended", &[("role", ended)]);
         }
     }
     roles.stop();
@@ -140,12 +143,12 @@ impl Roles {
         Ok(roles)
     }
 
-    /// Wait until a role ends by itself, which none should; returns its name and last words.
-    pub async fn first_to_end(&mut self) -> String {
+    /// Wait until one more role ends without having been asked to; returns its name.
+    pub async fn next_to_end(&mut self) -> &'static str {
         loop {
             for role in [&mut self.sandbox, &mut self.serve, &mut self.work] {
-                if let Some(ended) = role.has_ended() {
-                    return ended;
+                if role.has_ended().is_some() {
+                    return role.let_go();
                 }
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;

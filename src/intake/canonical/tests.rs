@@ -17,6 +17,7 @@ fn signers() -> Vec<SignerRule> {
             required,
             repeated: false,
             organisation: tag == "KY_PHAT_HANH",
+            named_by: None,
         })
         .collect()
 }

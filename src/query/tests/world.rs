@@ -220,7 +220,6 @@ pub(super) async fn world(base: Arc<Base>) -> World {
         ministry.clone(),
         defaults.intake.line,
         Arc::new(Anchors::load(defaults.trust).unwrap()),
-        vec!["KY_PHAT_HANH".to_owned()],
         defaults.query.source_bytes_max,
     ));
     let signer = organisation(&issuers, "Cổng học bạ số", &clock).signer().unwrap();

@@ -216,3 +216,100 @@ async fn a_client_without_a_registered_certificate_is_refused() {
     let other = world.province("20").read(&format!("/v1/batches/{id}")).await.unwrap();
     assert_eq!(other.status, 404);
 }
+
+/// Change the signatures of one line.
+fn with_signatures(
+    lines: &str,
+    number: usize,
+    change: impl Fn(&mut serde_json::Map<String, serde_json::Value>),
+) -> Vec<u8> {
+    let mut line: serde_json::Value =
+        serde_json::from_str(lines.lines().nth(number).unwrap()).unwrap();
+    change(line["signatures"].as_object_mut().unwrap());
+    format!("{line}\n").into_bytes()
+}
+
+#[tokio::test]
+async fn nobody_signs_in_the_place_of_another() {
+    let world = World::start("").await;
+    let gateway = world.province("01");
+    let generator = world.generator("01", Level::LowerSecondary, 3, &[]);
+    let lines = String::from_utf8(body(&generator, 3, Format::Ndjson)).unwrap();
+    for (number, place, from) in [(0, "CBQL", "KY_PHAT_HANH"), (1, "KY_PHAT_HANH", "CBQL")] {
+        let forged = with_signatures(&lines, number, |signatures| {
+            let other = signatures[from].clone();
+            signatures.insert(place.to_owned(), other);
+        });
+        let status = push_and_wait(&gateway, "application/x-ndjson", forged).await;
+        assert_eq!(status["rejected"], 1, "{place} by {from}: {status}");
+        let rules = broken_rules(&status["results"][0]).join(" ");
+        assert!(rules.contains("trust.one-certificate-two-kinds"), "{rules}");
+    }
+    let by_teacher = with_signatures(&lines, 2, |signatures| {
+        let teacher = signatures.get("GVCN").cloned();
+        signatures.insert("CBQL".to_owned(), teacher.unwrap());
+    });
+    let status = push_and_wait(&gateway, "application/x-ndjson", by_teacher).await;
+    assert_eq!(status["rejected"], 1, "{status}");
+    let good = push_and_wait(&gateway, "application/x-ndjson", lines.into_bytes()).await;
+    assert_eq!(good["accepted"], 3, "what was rejected does not stand in the way: {good}");
+}
+
+#[tokio::test]
+async fn a_used_code_makes_nothing_new_however_often_it_comes_again() {
+    let world = World::start("").await;
+    let gateway = world.province("01");
+    let generator = world.generator("01", Level::Primary, 4, &[]);
+    let first = push_and_wait(&gateway, "application/xml", body(&generator, 4, Format::Xml)).await;
+    assert_eq!(first["accepted"], 4, "{first}");
+    let lines = body(&generator, 4, Format::Ndjson);
+    let other = push_and_wait(&gateway, "application/x-ndjson", lines.clone()).await;
+    assert_eq!((&other["received"], &other["rejected"]), (&4.into(), &4.into()), "{other}");
+    let rejected = &other["results"][0];
+    assert_eq!(broken_rules(rejected), ["register.code-used"], "{rejected}");
+    assert_eq!(
+        rejected["violations"].as_array().unwrap().last().unwrap()["pointer"],
+        "/record/general/code"
+    );
+    for _ in 0..2 {
+        let again = push_and_wait(&gateway, "application/x-ndjson", lines.clone()).await;
+        assert_eq!((&again["received"], &again["duplicates"]), (&0.into(), &4.into()), "{again}");
+        assert_eq!(again["results"][0]["first_outcome"], "rejected");
+    }
+}
+
+#[tokio::test]
+async fn a_held_record_gets_in_when_its_cause_is_mended() {
+    let mut world =
+        World::start("[trust.official_duty]\nanchors = []\n[trust.public_ca]\nanchors = []\n")
+            .await;
+    let gateway = world.province("01");
+    let generator = world.generator("01", Level::Primary, 2, &[]);
+    let lines = body(&generator, 2, Format::Ndjson);
+    let held = push_and_wait(&gateway, "application/x-ndjson", lines.clone()).await;
+    assert_eq!(held["held"], 2, "{held}");
+    world.roles.work.stop();
+    let pki = &world.installation.pki;
+    let path = |role| pki.certificate_path(pki.only(role).unwrap()).display().to_string();
+    use hocba::synthetic::pki::Role;
+    world.configure(&format!(
+        "[trust.official_duty]\nanchors = [{:?}]\n[trust.public_ca]\nanchors = [{:?}]\n",
+        path(Role::OfficialDutyRoot),
+        path(Role::PublicRoot)
+    ));
+    world.roles.work = world
+        .installation
+        .start(std::path::Path::new(crate::support::PROGRAM), "work", &[])
+        .unwrap();
+    let accepted = push_and_wait(&gateway, "application/x-ndjson", lines).await;
+    assert_eq!(
+        (&accepted["received"], &accepted["accepted"]),
+        (&2.into(), &2.into()),
+        "{accepted}"
+    );
+    let id = held["batch_id"].as_str().unwrap();
+    let before = gateway.read(&format!("/v1/batches/{id}")).await.unwrap().body;
+    assert_eq!((&before["held"], &before["superseded"]), (&0.into(), &2.into()), "{before}");
+    world.wait_for_delivery().await;
+    assert_eq!(world.applied().len(), 2);
+}
