@@ -43,6 +43,18 @@ pub async fn enqueue(
     let versions: Vec<i32> = entries.iter().map(|e| e.version).collect();
     let digests: Vec<&[u8]> = entries.iter().map(|e| e.digest.as_slice()).collect();
     let priorities: Vec<i16> = entries.iter().map(|e| e.priority).collect();
+    // First the lane, then the tally: a deliverer that reserves takes them in this order too.
+    transaction
+        .execute(
+            "INSERT INTO hocba.outbox_lane (participant_id, school_year, destination)
+             SELECT DISTINCT * FROM unnest($1::int[], $2::smallint[], $3::text[]) AS l (p, y, d)
+             WHERE NOT EXISTS (SELECT FROM hocba.outbox_lane k
+                               WHERE k.participant_id = l.p AND k.school_year = l.y AND k.destination = l.d)
+             ORDER BY p, y, d
+             ON CONFLICT DO NOTHING",
+            &[&participants, &years, &destinations],
+        )
+        .await?;
     transaction
         .execute(
             "INSERT INTO hocba.outbox_entry
@@ -50,14 +62,6 @@ pub async fn enqueue(
              SELECT * FROM unnest($1::int[], $2::smallint[], $3::uuid[], $4::text[], $5::int[],
                                   $6::bytea[], $7::smallint[])",
             &[&participants, &years, &records, &destinations, &versions, &digests, &priorities],
-        )
-        .await?;
-    transaction
-        .execute(
-            "INSERT INTO hocba.outbox_lane (participant_id, school_year, destination)
-             SELECT DISTINCT * FROM unnest($1::int[], $2::smallint[], $3::text[]) AS l (p, y, d) ORDER BY p, y, d
-             ON CONFLICT DO NOTHING",
-            &[&participants, &years, &destinations],
         )
         .await?;
     Ok(())
