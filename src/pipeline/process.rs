@@ -112,13 +112,23 @@ impl Processor {
         }
     }
 
-    /// Process batches until none waits; returns how many were processed.
+    /// Process batches until none is open; returns how many were processed.
+    ///
+    /// A batch that a lost worker left under its lease is waited for and taken over.
     pub async fn work_until_idle(&self) -> Result<usize, ProcessError> {
         let mut count = 0;
-        while self.take_batch().await? {
-            count += 1;
+        loop {
+            if self.take_batch().await? {
+                count += 1;
+                continue;
+            }
+            let client = self.pool.get().await.map_err(DatabaseError::from)?;
+            if intake::store::open_batches(&client).await? == 0 {
+                return Ok(count);
+            }
+            drop(client);
+            tokio::time::sleep(std::time::Duration::from_millis(self.settings.poll_ms)).await;
         }
-        Ok(count)
     }
 
     /// Process one batch; false when none waits.
